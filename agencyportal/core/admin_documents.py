@@ -1,0 +1,56 @@
+"""Serving documents of record from the admin: from the row, through its check, to who may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.http import Http404, HttpResponse
+from django.utils.http import content_disposition_header
+
+from agencyportal.core.rendered import RenderedDocument
+
+_D = TypeVar("_D", bound=RenderedDocument)
+
+
+def document_response(
+    document: _D | None,
+    read: Callable[[_D], bytes],
+    name: str,
+    *,
+    damaged: type[Exception],
+) -> HttpResponse:
+    """The file of ``document``, as ``read`` proves it.
+
+    404 while there is none; 500 in words where the stored file is not the one that was recorded.
+    """
+    if document is None:
+        raise Http404("The document is not made yet.")
+    try:
+        content = read(document)
+    except damaged as error:
+        return HttpResponse(
+            f"This document cannot be shown. {error}", status=500, content_type="text/plain"
+        )
+    return pdf_response(content, name)
+
+
+def pdf_response(content: bytes, name: str) -> HttpResponse:
+    """A PDF to look at in the browser; saved, it has ``name``."""
+    disposition = content_disposition_header(as_attachment=False, filename=name) or "inline"
+    return HttpResponse(
+        content,
+        content_type="application/pdf",
+        headers={"Content-Disposition": disposition, "Cache-Control": "private, no-store"},
+    )
+
+
+def words_about(document: RenderedDocument | None) -> str:
+    """Where a document's file is, in a sentence."""
+    if document is None:
+        return "None: it is a draft."
+    if document.state == RenderedDocument.State.RENDERED:
+        return f"Made {document.rendered_at:%Y-%m-%d %H:%M} UTC, SHA-256 {document.sha256[:16]}…"
+    if document.state == RenderedDocument.State.FAILED:
+        return f"Failed after {document.attempts} attempts: {document.error}"
+    return "Is being made; look again in a minute."

@@ -1,0 +1,9 @@
+"""The portal for WSGI servers."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agencyportal.settings")
+
+application = get_wsgi_application()
