@@ -1,0 +1,1 @@
+"""Who they are, what they used, and what that cost."""

@@ -1,0 +1,11 @@
+"""What of `clients` is written once: events, for all that money rests on them.
+
+An event's standing may change while its period is open, when billing opens a window over usage
+that came before it (services/windows.py); nothing else of it does.
+"""
+
+from __future__ import annotations
+
+from agencyportal.core.append_only import protect
+
+protect("clients.UsageEvent", mutable=("standing",))

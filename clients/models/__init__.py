@@ -1,0 +1,31 @@
+"""Who they are, what they used, and what that cost."""
+
+from .parties import Agency, AgencyMember, Client, ClientMember, Party, Platform
+from .people import User
+from .prices import ExchangeRate, ModelPrice
+from .units import Meter, UnitTemplate, UsageUnit
+from .usage import UniqueSubject, UsageDay, UsageEvent, UsageQuarter, UsageWindow
+from .workspaces import CostPayer, Workspace, WorkspaceKey
+
+__all__ = [
+    "Agency",
+    "AgencyMember",
+    "Client",
+    "ClientMember",
+    "CostPayer",
+    "ExchangeRate",
+    "Meter",
+    "ModelPrice",
+    "Party",
+    "Platform",
+    "UniqueSubject",
+    "UnitTemplate",
+    "UsageDay",
+    "UsageEvent",
+    "UsageQuarter",
+    "UsageUnit",
+    "UsageWindow",
+    "User",
+    "Workspace",
+    "WorkspaceKey",
+]

@@ -1,0 +1,397 @@
+"""The SQL of recording that the ORM cannot say: set-based inserts and upserts of a whole batch.
+
+Every statement takes its rows as one JSON parameter, so its text does not grow with the batch:
+``json_to_recordset`` on PostgreSQL, ``json_each`` on SQLite. Rows are inserted and locked in the
+order of their keys, the same in every transaction (clients/README.md, "Lock order"). Numbers are
+scaled integers, as stored. Call these inside a transaction.
+"""
+# ruff: noqa: S608  (statements are put together from the constants below, never from data)
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from django.db import connection
+
+from agencyportal.core.money import scaled
+from clients import costing, metering
+from clients.models import Workspace
+from clients.seal import seal_of
+from clients.services.measuring import MeasuredEvent
+from clients.submission import properties_text
+from clients.tally import CountedEvent, Tally, WindowSum
+
+Key = tuple[str, str]
+"""(source, external_id)"""
+
+_EVENT_COLUMNS: Final = {
+    "unit_id": "bigint",
+    "meter_id": "bigint",
+    "source": "text",
+    "external_id": "text",
+    "body_hash": "text",
+    "standing": "text",
+    "occurred_at": "timestamptz",
+    "quantity": "bigint",
+    "subject": "text",
+    "label": "text",
+    "run_id": "text",
+    "provider": "text",
+    "model": "text",
+    "input_tokens": "bigint",
+    "cached_input_tokens": "bigint",
+    "output_tokens": "bigint",
+    "reasoning_tokens": "bigint",
+    "tool_calls": "bigint",
+    "attempts": "integer",
+    "status": "text",
+    "properties": "text",
+    "cost": "bigint",
+    "cost_currency": "text",
+    "cost_payer": "text",
+    "cost_flag": "text",
+    "price_source": "text",
+    "exchange_rate": "bigint",
+    "client_cost": "bigint",
+    "seal": "text",
+}
+_KEY_COLUMNS: Final = {"source": "text", "external_id": "text"}
+_QUARTER_KEY: Final = {"unit_id": "bigint", "start": "timestamptz"}
+_DAY_KEY: Final = {"unit_id": "bigint", "day": "date", "label": "text", "model": "text"}
+
+
+_TURNSTILE: Final = 0x5750 << 48
+"""Keeps our advisory locks, numbered by workspace, apart from those of others."""
+
+
+def enter_workspace(workspace_id: int, *, alone: bool = False) -> None:
+    """Queue for a workspace until this transaction ends, shared with others or alone.
+
+    Row locks are not fair: recorders that come and go would keep a shared lock on the row for
+    ever, and whoever wants it alone would never get it. Here who asks first is served first. It
+    orders access and no more; the guard is the lock on the row, taken after this. On SQLite a
+    transaction is the only writer anyway.
+    """
+    if connection.vendor == "postgresql":
+        lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {lock}(%s)", [_TURNSTILE + workspace_id])
+
+
+def hold_workspace(workspace_id: int) -> dt.datetime | None:
+    """Keep others from settling the workspace until this transaction ends; its settled_until.
+
+    Shared with other recorders.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM clients_workspace WHERE id = %s FOR SHARE", [workspace_id]
+            )
+    # A statement of its own, so that it sees what whoever held the row before has written.
+    return Workspace.objects.values_list("settled_until", flat=True).get(pk=workspace_id)
+
+
+# --- Events ------------------------------------------------------------------------------------
+
+
+def insert_events(
+    workspace_id: int, events: Iterable[tuple[MeasuredEvent, str]], now: dt.datetime
+) -> dict[Key, int]:
+    """Insert (event, standing) pairs with distinct keys; ids of those that were new."""
+    columns = ", ".join(_EVENT_COLUMNS)
+    values = ", ".join(_stored(name) for name in _EVENT_COLUMNS)
+    rows = _execute(
+        f"INSERT INTO clients_usageevent (workspace_id, recorded_at, {columns}) "
+        f"SELECT %s, {_cast('timestamptz')}, {values} FROM {_rows(_EVENT_COLUMNS)} WHERE true "
+        "ORDER BY d.source, d.external_id "
+        "ON CONFLICT (workspace_id, source, external_id) DO NOTHING "
+        "RETURNING source, external_id, id",
+        [workspace_id, _instant(now)],
+        [_event_row(workspace_id, event, standing, now) for event, standing in events],
+    )
+    return {(source, external_id): pk for source, external_id, pk in rows}
+
+
+def stored_hashes(workspace_id: int, keys: Iterable[Key]) -> dict[Key, str]:
+    """The body hashes of stored events."""
+    # CROSS JOIN: SQLite then looks up each given key, instead of reading the whole workspace.
+    rows = _execute(
+        "SELECT e.source, e.external_id, e.body_hash "
+        f"FROM {_rows(_KEY_COLUMNS)} CROSS JOIN clients_usageevent AS e "
+        "WHERE e.workspace_id = %s AND e.source = d.source AND e.external_id = d.external_id",
+        [],
+        [dict(zip(_KEY_COLUMNS, key, strict=True)) for key in keys],
+        [workspace_id],
+    )
+    return {(source, external_id): body_hash for source, external_id, body_hash in rows}
+
+
+def _stored(name: str) -> str:
+    if name == "properties" and connection.vendor == "postgresql":
+        return "d.properties::jsonb"
+    return f"d.{name}"
+
+
+def _event_row(
+    workspace_id: int, event: MeasuredEvent, standing: str, now: dt.datetime
+) -> dict[str, Any]:
+    """The row as the statement reads it: JSON values, amounts as scaled integers."""
+    values = _values(event)
+    seal = seal_of(values | {"workspace_id": workspace_id, "recorded_at": now})
+    return values | {
+        "standing": standing,
+        "occurred_at": _instant(event.occurred_at),
+        "quantity": scaled(event.quantity, metering.PLACES),
+        "properties": properties_text(event.facts.properties).decode(),
+        "cost": _nanos(event.cost.amount),
+        "exchange_rate": _nanos(event.cost.exchange_rate),
+        "client_cost": _nanos(event.cost.client_amount),
+        "seal": seal,
+    }
+
+
+def _values(event: MeasuredEvent) -> dict[str, Any]:
+    """What an event says, by column."""
+    facts, cost = event.facts, event.cost
+    return {
+        "unit_id": event.unit_id,
+        "meter_id": event.meter_id,
+        "source": event.source,
+        "external_id": event.external_id,
+        "body_hash": event.body_hash,
+        "occurred_at": event.occurred_at,
+        "quantity": event.quantity,
+        "subject": facts.subject,
+        "label": facts.label,
+        "run_id": facts.run_id,
+        "provider": facts.provider,
+        "model": facts.model,
+        "input_tokens": facts.input_tokens,
+        "cached_input_tokens": facts.cached_input_tokens,
+        "output_tokens": facts.output_tokens,
+        "reasoning_tokens": facts.reasoning_tokens,
+        "tool_calls": facts.tool_calls,
+        "attempts": facts.attempts,
+        "status": facts.status,
+        "properties": facts.properties,
+        "cost": cost.amount,
+        "cost_currency": cost.currency,
+        "cost_payer": event.cost_payer,
+        "cost_flag": cost.flag,
+        "price_source": cost.source,
+        "exchange_rate": cost.exchange_rate,
+        "client_cost": cost.client_amount,
+    }
+
+
+def _nanos(value: Any) -> int | None:
+    return None if value is None else scaled(value, costing.PLACES)
+
+
+# --- Unique subjects ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StandingSubject:
+    """A stored subject that an event of the batch may take over, locked."""
+
+    id: int
+    window_id: int
+    subject: str
+    event_id: int
+
+
+_SUBJECT_COLUMNS: Final = {
+    "window_id": "bigint",
+    "subject": "text",
+    "event_id": "bigint",
+    "occurred_at": "timestamptz",
+}
+
+
+def insert_subjects(events: Iterable[CountedEvent]) -> set[tuple[int, str]]:
+    """Let events stand for their subjects where nothing does yet; (window, subject) of those."""
+    rows = _execute(
+        "INSERT INTO clients_uniquesubject (window_id, subject, event_id, occurred_at) "
+        "SELECT d.window_id, d.subject, d.event_id, d.occurred_at "
+        f"FROM {_rows(_SUBJECT_COLUMNS)} WHERE true ORDER BY d.window_id, d.subject "
+        "ON CONFLICT (window_id, subject) DO NOTHING RETURNING window_id, subject",
+        [],
+        [_subject_row(event) for event in events],
+    )
+    return {(window_id, subject) for window_id, subject in rows}
+
+
+def lock_later_subjects(events: Iterable[CountedEvent]) -> list[StandingSubject]:
+    """Lock the subjects whose standing event is not earlier than the given event of theirs.
+
+    One whose standing event is earlier can only move further away, so it needs no lock; what
+    moves a count to a later event must hold the workspace alone.
+    """
+    lock = "FOR UPDATE OF s" if connection.vendor == "postgresql" else ""
+    rows = _execute(
+        "SELECT s.id, s.window_id, s.subject, s.event_id FROM clients_uniquesubject AS s "
+        f"JOIN {_rows(_SUBJECT_COLUMNS)} ON s.window_id = d.window_id AND s.subject = d.subject "
+        f"WHERE d.occurred_at <= s.occurred_at ORDER BY s.window_id, s.subject {lock}",
+        [],
+        [_subject_row(event) for event in events],
+    )
+    return [StandingSubject(*row) for row in rows]
+
+
+def move_subjects(moves: Iterable[tuple[StandingSubject, CountedEvent]]) -> None:
+    """Let earlier events stand for subjects that are locked."""
+    _execute(
+        "UPDATE clients_uniquesubject AS s SET event_id = d.event_id, occurred_at = d.occurred_at "
+        f"FROM {_rows({'id': 'bigint', **_SUBJECT_COLUMNS})} WHERE s.id = d.id",
+        [],
+        [{"id": subject.id, **_subject_row(event)} for subject, event in moves],
+        fetch=False,
+    )
+
+
+def _subject_row(event: CountedEvent) -> dict[str, Any]:
+    return {
+        "window_id": event.place.window_id,
+        "subject": event.subject,
+        "event_id": event.id,
+        "occurred_at": _instant(event.place.occurred_at),
+    }
+
+
+# --- Rollups and balance -----------------------------------------------------------------------
+
+
+def add_to_rollups(workspace_id: int, tally: Tally) -> None:
+    """Add a tally to the quarter-hours, then the days, then the windows."""
+    quarters = [
+        {"unit_id": unit_id, "start": _instant(start), **sums.as_row()}
+        for (unit_id, start), sums in tally.quarters.items()
+    ]
+    days = [
+        {
+            "unit_id": unit_id,
+            "day": day.isoformat(),
+            "label": label,
+            "model": model,
+            **sums.as_row(),
+        }
+        for (unit_id, day, label, model), sums in tally.days.items()
+    ]
+    _add("clients_usagequarter", workspace_id, _QUARTER_KEY, quarters)
+    _add("clients_usageday", workspace_id, _DAY_KEY, days)
+    _add_to_windows([_window_row(tally, pk, sums) for pk, sums in tally.windows.items()])
+
+
+def _add(
+    table: str, workspace_id: int, key: Mapping[str, str], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Upsert sums. What is taken away comes second, from rows that the first statement locked:
+
+    a row offered with a negative quantity would break the table's check before it is found to be
+    there already.
+    """
+    if not rows:
+        return
+    sums = [name for name in rows[0] if name not in key]
+    columns = {**key, **dict.fromkeys(sums, "bigint")}
+    names, order = ", ".join(columns), ", ".join(f"d.{name}" for name in key)
+    added = ", ".join(f"{name} = t.{name} + excluded.{name}" for name in sums)
+    _execute(
+        f"INSERT INTO {table} AS t (workspace_id, {names}) "
+        f"SELECT %s, {', '.join(f'd.{name}' for name in columns)} FROM {_rows(columns)} "
+        f"WHERE true ORDER BY {order} "
+        f"ON CONFLICT (workspace_id, {', '.join(key)}) DO UPDATE SET {added}",
+        [workspace_id],
+        [{**row, "quantity": max(row["quantity"], 0)} for row in rows],
+        fetch=False,
+    )
+    if taken := [row for row in rows if row["quantity"] < 0]:
+        columns = {"workspace_id": "bigint", **key}
+        match = " AND ".join(f"t.{name} = d.{name}" for name in columns)
+        _execute(
+            f"UPDATE {table} AS t SET quantity = t.quantity + d.quantity "
+            f"FROM {_rows({**columns, 'quantity': 'bigint'})} WHERE {match}",
+            [],
+            [{"workspace_id": workspace_id, **row} for row in taken],
+            fetch=False,
+        )
+
+
+def _window_row(tally: Tally, window_id: int, sums: WindowSum) -> dict[str, Any]:
+    span = tally.spans.get(window_id)
+    first, last = map(_instant, span) if span else (None, None)
+    return {"id": window_id, **sums.as_row(), "first_at": first, "last_at": last}
+
+
+_WINDOW_COLUMNS: Final = {
+    "id": "bigint",
+    "used": "bigint",
+    "events": "bigint",
+    "first_at": "timestamptz",
+    "last_at": "timestamptz",
+}
+
+
+def _add_to_windows(rows: Sequence[dict[str, Any]]) -> None:
+    """Add to the balance rows. A change outside the time for which `available` was worked out
+    (billing/capacity.py) makes it void."""
+    if not rows:
+        return
+    if connection.vendor == "postgresql":
+        _execute(
+            f"SELECT w.id FROM clients_usagewindow AS w JOIN {_rows(_WINDOW_COLUMNS)} "
+            "ON w.id = d.id ORDER BY w.id FOR UPDATE OF w",
+            [],
+            rows,
+        )
+    _execute(
+        "UPDATE clients_usagewindow AS w SET used = w.used + d.used, events = w.events + d.events, "
+        "available_until = CASE WHEN d.first_at < w.available_since "
+        "OR d.last_at >= w.available_until THEN NULL ELSE w.available_until END "
+        f"FROM {_rows(_WINDOW_COLUMNS)} WHERE w.id = d.id",
+        [],
+        rows,
+        fetch=False,
+    )
+
+
+# --- Portability -------------------------------------------------------------------------------
+
+
+def _rows(columns: Mapping[str, str]) -> str:
+    """A FROM item ``d`` with these columns, read from one JSON parameter."""
+    if connection.vendor == "postgresql":
+        typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        return f"json_to_recordset(%s::json) AS d({typed})"
+    read = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
+    return f"(SELECT {read} FROM json_each(%s)) AS d"
+
+
+def _cast(kind: str) -> str:
+    return f"%s::{kind}" if connection.vendor == "postgresql" else "%s"
+
+
+def _instant(value: dt.datetime) -> str:
+    """An aware instant as the database reads it; on SQLite as Django writes it, naive UTC."""
+    text = str(value.astimezone(dt.UTC))
+    return text if connection.vendor == "postgresql" else text.removesuffix("+00:00")
+
+
+def _execute(
+    sql: str,
+    before: Sequence[Any],
+    rows: Sequence[dict[str, Any]],
+    after: Sequence[Any] = (),
+    *,
+    fetch: bool = True,
+) -> list[tuple[Any, ...]]:
+    parameters = [*before, msgspec.json.encode(rows).decode(), *after]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall() if fetch else []

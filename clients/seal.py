@@ -1,0 +1,83 @@
+"""The seal of a stored event: a hash over everything that its row says, taken when it is recorded.
+
+Sums and prices betray a changed quantity or token count; the seal betrays any change, and names the
+row. The standing stays out of it, because billing may move it (append_only.py). Pure: no database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from agencyportal.core.money import plain
+
+DIGEST_BYTES: Final = 16
+
+SEALED: Final = (
+    "workspace_id",
+    "unit_id",
+    "meter_id",
+    "source",
+    "external_id",
+    "body_hash",
+    "occurred_at",
+    "recorded_at",
+    "quantity",
+    "subject",
+    "label",
+    "run_id",
+    "provider",
+    "model",
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "tool_calls",
+    "attempts",
+    "status",
+    "properties",
+    "cost",
+    "cost_currency",
+    "cost_payer",
+    "cost_flag",
+    "price_source",
+    "exchange_rate",
+    "client_cost",
+)
+"""Columns under the seal: all but the row's own id, its standing and the seal itself."""
+
+
+def seal_of(values: Mapping[str, Any]) -> str:
+    """BLAKE2b-128, in hex, over the values of `SEALED` by column name.
+
+    Amounts are Decimals, times aware. The zone of a time, trailing zeros and how a number inside
+    JSON is spelt make no difference: a database may change these.
+    """
+    parts = [_canonical(values[name]) for name in SEALED]
+    return hashlib.blake2b(msgspec.json.encode(parts), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return [[key, _spelt(value[key])] for key in sorted(value)]
+    return value
+
+
+def _spelt(value: Any) -> Any:
+    """A JSON value in one spelling: 1, 1.0 and 1e0 are the same number."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return [[key, _spelt(value[key])] for key in sorted(value)]
+    if isinstance(value, list | tuple):
+        return [_spelt(item) for item in value]
+    return {"number": repr(float(value) + 0.0)}

@@ -1,0 +1,1 @@
+"""The only writers of what `clients` keeps. Each call is one transaction."""

@@ -1,0 +1,107 @@
+"""Counting stored events into subjects, rollups and windows. Internal to recording and windows.
+
+Both call it inside their transaction, with the workspace's row held. What it adds depends on the
+set of events alone, not on their order or on how they were split into calls.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from agencyportal.core.money import scaled
+from clients import metering, record_sql
+from clients.models import UsageEvent, UsageWindow, Workspace
+from clients.tally import CountedEvent, Place, Tally, earliest_of_subjects
+
+
+class Windows:
+    """The windows of some units of a workspace, to find the one that an event falls into."""
+
+    def __init__(self, rows: Iterable[tuple[int, datetime, datetime, int]]) -> None:
+        """``rows``: (unit, start, end, window); the windows of a unit do not overlap."""
+        self._by_unit: dict[int, list[tuple[datetime, datetime, int]]] = {}
+        for unit_id, start, end, window_id in sorted(rows):
+            self._by_unit.setdefault(unit_id, []).append((start, end, window_id))
+
+    @classmethod
+    def load(
+        cls, workspace: Workspace, unit_ids: Iterable[int], first: datetime, last: datetime
+    ) -> Windows:
+        """The windows that touch ``[first, last]``."""
+        rows = UsageWindow.objects.filter(
+            workspace=workspace, unit__in=set(unit_ids), start__lte=last, end__gt=first
+        )
+        return cls(rows.values_list("unit_id", "start", "end", "pk"))
+
+    def after(self, unit_id: int, window_id: int) -> list[int]:
+        """The unit's windows after one of them, of those that were loaded."""
+        ids = [window[2] for window in self._by_unit.get(unit_id, [])]
+        return ids[ids.index(window_id) + 1 :]
+
+    def find(self, unit_id: int, instant: datetime) -> int | None:
+        """The window ``[start, end)`` of the unit that holds ``instant``."""
+        windows = self._by_unit.get(unit_id, [])
+        index = bisect_right(windows, instant, key=lambda window: window[0]) - 1
+        if index < 0 or instant >= windows[index][1]:
+            return None
+        return windows[index][2]
+
+
+def count_events(
+    workspace: Workspace, events: Sequence[CountedEvent], windows: Windows | None = None
+) -> None:
+    """Add newly counted events to the subjects, rollups and windows of their workspace.
+
+    A change in one of ``windows`` voids what is available in the later ones, since what a period
+    leaves is what the next one opens with.
+    """
+    if not events:
+        return
+    tally = Tally(workspace.client.timezone)
+    for event in events:
+        tally.add_event(event)
+    _count_subjects(tally, earliest_of_subjects(events))
+    if windows is not None:
+        units = {event.place.window_id: event.place.unit_id for event in events}
+        for window_id in [pk for pk in tally.spans if pk in units]:
+            for later in windows.after(units[window_id], window_id):
+                tally.void(later)
+    record_sql.add_to_rollups(workspace.pk, tally)
+
+
+def _count_subjects(tally: Tally, earliest: Mapping[tuple[int, str], CountedEvent]) -> None:
+    """Count each subject once, at its earliest event, moving it where one came in before."""
+    if not earliest:
+        return
+    first_seen = record_sql.insert_subjects(earliest.values())
+    for key in first_seen:
+        tally.add_quantity(earliest[key].place, earliest[key].quantity)
+    seen_before = [event for key, event in earliest.items() if key not in first_seen]
+    if not seen_before:
+        return
+    later = record_sql.lock_later_subjects(seen_before)
+    standing = UsageEvent.objects.in_bulk([subject.event_id for subject in later])
+    moves = []
+    for subject in later:
+        event, old = earliest[subject.window_id, subject.subject], standing[subject.event_id]
+        if event.rank < (old.occurred_at, old.source, old.external_id):
+            moves.append((subject, event))
+            tally.add_quantity(
+                place_of(old, subject.window_id), -scaled(old.quantity, metering.PLACES)
+            )
+            tally.add_quantity(event.place, event.quantity)
+    if moves:
+        record_sql.move_subjects(moves)
+
+
+def place_of(event: UsageEvent, window_id: int) -> Place:
+    """Where a stored event's quantity is counted."""
+    return Place(
+        window_id=window_id,
+        unit_id=event.unit_id,
+        occurred_at=event.occurred_at,
+        label=event.label,
+        model=event.model,
+    )

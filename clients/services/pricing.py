@@ -1,0 +1,260 @@
+"""What model calls cost: the price book and exchange rates, as in force when a call happened.
+
+Prices come from overrides (ModelPrice) and, beneath them, from the list that ships with the
+genai-prices package, which is dated, offline, and never fetched by us. Who pays decides which
+overrides hold: an agency's own prices for its own bill, the operator's for the platform's.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from decimal import Decimal
+from functools import cache, lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Lower
+
+from clients.costing import (
+    Cost,
+    Price,
+    Rate,
+    Tokens,
+    call_cost,
+    in_client_currency,
+    inverse_rate,
+    reported_cost,
+)
+from clients.models import CostPayer, ExchangeRate, ModelPrice, Workspace
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo
+    from genai_prices.types import ModelPrice as ListedPrice
+
+LIST_CURRENCY: Final = "USD"
+LIST_SOURCE: Final = f"genai-prices {version('genai-prices')}"
+FREE_SUFFIX: Final = ":free"
+
+
+class PriceBook:
+    """The prices and rates that calls of one workspace may need; loaded in two queries at most."""
+
+    def __init__(
+        self,
+        *,
+        cost_payer: str,
+        client_currency: str,
+        overrides: dict[str, list[ModelPrice]],
+        rates: dict[tuple[str, str], list[ExchangeRate]],
+    ) -> None:
+        self._cost_payer = cost_payer
+        self._client_currency = client_currency
+        self._overrides = overrides
+        self._rates = rates
+
+    @classmethod
+    def load(
+        cls,
+        workspace: Workspace,
+        *,
+        models: Iterable[str],
+        currencies: Iterable[str] = (),
+        earliest: dt.datetime,
+        latest: dt.datetime,
+    ) -> PriceBook:
+        """The book for calls of ``models`` between two instants, both included.
+
+        ``currencies`` are those of reported costs. Reads ``workspace.client``.
+        """
+        overrides = _overrides(workspace, {model.lower() for model in models}, latest)
+        foreign = {LIST_CURRENCY, *currencies}
+        foreign |= {price.currency for prices in overrides.values() for price in prices}
+        client_currency = workspace.client.currency
+        foreign.discard(client_currency)
+        return cls(
+            cost_payer=workspace.cost_payer,
+            client_currency=client_currency,
+            overrides=overrides,
+            rates=_rates(client_currency, foreign, earliest, latest),
+        )
+
+    def cost_of(
+        self,
+        *,
+        provider: str,
+        model: str,
+        tokens: Tokens,
+        at: dt.datetime,
+        reported: Decimal | None = None,
+        reported_currency: str = LIST_CURRENCY,
+    ) -> Cost:
+        """What a call cost, converted to the client's currency; flagged where it is unknown.
+
+        ``reported`` is the caller's own figure: believed about the agency's bill, never about
+        the platform's. Raises ValueError when the cost is more than can be stored.
+        """
+        if reported is not None and self._cost_payer == CostPayer.AGENCY:
+            cost = reported_cost(reported, reported_currency)
+        elif not model:
+            return Cost(flag="no_model")
+        else:
+            price = self.price_of(provider=provider, model=model, at=at)
+            cost = Cost(flag="no_price") if price is None else call_cost(price, tokens)
+        if cost.amount is None:
+            return cost
+        return in_client_currency(cost, self._rate(cost.currency, at))
+
+    def price_of(self, *, provider: str, model: str, at: dt.datetime) -> Price | None:
+        """The price in force at ``at``: an override, else the shipped list's, else None."""
+        for override in self._overrides.get(model.lower(), ()):
+            if override.effective_from <= at and override.provider.lower() in {
+                "",
+                provider.lower(),
+            }:
+                return _override_price(override)
+        return listed_price(provider, model, at)
+
+    def _rate(self, currency: str, at: dt.datetime) -> Decimal | None:
+        """Units of the client's currency for one of ``currency``: stored, else the inverse."""
+        if currency == self._client_currency:
+            return Decimal(1)
+        for rate in self._rates.get((currency, self._client_currency), ()):
+            if rate.effective_from <= at:
+                return rate.rate
+        for rate in self._rates.get((self._client_currency, currency), ()):
+            if rate.effective_from <= at:
+                return inverse_rate(rate.rate)
+        return None
+
+
+def price_call(
+    *, workspace: Workspace, provider: str, model: str, tokens: Tokens, at: dt.datetime
+) -> Cost:
+    """What one call of a workspace costs. For many, load a :class:`PriceBook` once."""
+    book = PriceBook.load(workspace, models=[model], earliest=at, latest=at)
+    return book.cost_of(provider=provider, model=model, tokens=tokens, at=at)
+
+
+# --- Overrides and rates -----------------------------------------------------------------------
+
+
+def _overrides(
+    workspace: Workspace, models: set[str], latest: dt.datetime
+) -> dict[str, list[ModelPrice]]:
+    """By folded model name, in order of precedence; the first that is in force holds.
+
+    The agency's row before everybody's, a named provider before any, a later date before an
+    earlier one.
+    """
+    models.discard("")
+    if not models:
+        return {}
+    rows = (
+        ModelPrice.objects.annotate(folded=Lower("model"))
+        .filter(Q(agency=workspace.agency_id) | Q(agency=None), folded__in=sorted(models))
+        .filter(cost_payer=workspace.cost_payer, effective_from__lte=latest)
+    )
+    found: dict[str, list[ModelPrice]] = {}
+    for row in sorted(rows, key=_precedence):
+        found.setdefault(row.model.lower(), []).append(row)
+    return found
+
+
+def _precedence(row: ModelPrice) -> tuple[bool, bool, float]:
+    return (row.agency_id is None, not row.provider, -row.effective_from.timestamp())
+
+
+def _rates(
+    client_currency: str, foreign: set[str], earliest: dt.datetime, latest: dt.datetime
+) -> dict[tuple[str, str], list[ExchangeRate]]:
+    """By (base, quote), newest first: the rate in force at ``earliest`` and those that follow."""
+    if not foreign:
+        return {}
+    superseded = ExchangeRate.objects.filter(
+        base=OuterRef("base"),
+        quote=OuterRef("quote"),
+        effective_from__gt=OuterRef("effective_from"),
+        effective_from__lte=earliest,
+    )
+    pairs = Q(base__in=foreign, quote=client_currency) | Q(base=client_currency, quote__in=foreign)
+    rows = ExchangeRate.objects.filter(pairs, effective_from__lte=latest)
+    found: dict[tuple[str, str], list[ExchangeRate]] = {}
+    for row in rows.exclude(Exists(superseded)).order_by("-effective_from"):
+        found.setdefault((row.base, row.quote), []).append(row)
+    return found
+
+
+def _override_price(row: ModelPrice) -> Price:
+    return Price(
+        currency=row.currency,
+        source=f"model price {row.pk}",
+        input=Rate(row.input_price),
+        output=Rate(row.output_price),
+        cached_input=None if row.cached_input_price is None else Rate(row.cached_input_price),
+    )
+
+
+# --- The shipped list --------------------------------------------------------------------------
+
+
+def listed_price(provider: str, model: str, at: dt.datetime) -> Price | None:
+    """The shipped list's price of a model when it was called; None when it has none.
+
+    Some prices depend on the date, some on the time of day, so the instant counts, not the day.
+    """
+    info = _listed_model(provider, model)
+    return None if info is None else _from_list(info, info.get_prices(at))
+
+
+@lru_cache(maxsize=4096)
+def _listed_model(provider: str, model: str) -> ModelInfo | None:
+    # Half a second to import, which commands that price nothing need not wait for.
+    from genai_prices import data, data_snapshot
+
+    # A snapshot of our own: nobody can have replaced it with a fetched one, and what it remembers
+    # about names that callers made up goes with it.
+    snapshot = data_snapshot.DataSnapshot(providers=data.providers, from_auto_update=False)
+    try:
+        return snapshot.find_provider_model(model, None, provider or None, None)[1]
+    except LookupError:
+        return None
+
+
+def _from_list(info: ModelInfo, listed: ListedPrice) -> Price | None:
+    key = id(listed)
+    if key not in _read_prices():
+        _read_prices()[key] = _read_price(info, listed)
+    return _read_prices()[key]
+
+
+@cache
+def _read_prices() -> dict[int, Price | None]:
+    """Prices already read, by the identity of the list's rows, which live as long as we do."""
+    return {}
+
+
+def _read_price(info: ModelInfo, listed: ListedPrice) -> Price | None:
+    prices: dict[str, Any] = {k: v for k, v in vars(listed).items() if v is not None}
+    if not prices:
+        # No price is not a price of zero, except where the name itself promises it.
+        free = Rate(Decimal(0)) if info.id.endswith(FREE_SUFFIX) else None
+        return None if free is None else Price(LIST_CURRENCY, LIST_SOURCE, free, free)
+    return Price(
+        currency=LIST_CURRENCY,
+        source=LIST_SOURCE,
+        input=_rate_of(prices.get("input_mtok")),
+        output=_rate_of(prices.get("output_mtok")),
+        cached_input=_rate_of(prices.get("cache_read_mtok")),
+        reasoning=_rate_of(prices.get("output_reasoning_mtok")),
+        per_call=prices.get("requests_kcount", Decimal(0)) / 1000,
+    )
+
+
+def _rate_of(listed: Any) -> Rate | None:
+    if listed is None:
+        return None
+    if isinstance(listed, Decimal):
+        return Rate(listed)
+    return Rate(listed.base, tuple((tier.start, tier.price) for tier in listed.tiers))

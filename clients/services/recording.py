@@ -1,0 +1,150 @@
+"""Recording what happened: the one way into the books for API, files, gateway and demo.
+
+A batch is one transaction and all or nothing. Repeated events are harmless. What a batch adds
+does not depend on its order, on how events were split into batches, or on repeats.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from agencyportal.core.money import scaled
+from clients import costing, metering, record_sql
+from clients.models import CostPayer, UsageEvent, Workspace
+from clients.services.counting import Windows, count_events
+from clients.services.measuring import MeasuredEvent, distinct, measure_events
+from clients.submission import MAX_AHEAD, EventsRefused, SubmittedEvent, TokenUsage
+from clients.tally import CountedEvent, Place
+
+__all__ = ["EventsRefused", "Recorded", "SubmittedEvent", "TokenUsage", "record_events"]
+
+Standing = UsageEvent.Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of a batch: accepted + duplicates = events submitted.
+
+    ``conflicts`` are ids of duplicates whose body differs from the one that stands.
+    """
+
+    accepted: int = 0
+    duplicates: int = 0
+    conflicts: list[str] = field(default_factory=list)
+
+
+def record_events(
+    *, workspace: Workspace, events: Sequence[SubmittedEvent], now: dt.datetime
+) -> Recorded:
+    """Store events once, and count those that fall into an open window of their unit.
+
+    An event before ``settled_until`` is stored as late, one outside every window as unbilled; both
+    stay out of the rollups. Raises EventsRefused, and stores nothing, when anything is wrong with
+    any event: limits, an unknown unit, more than 15 minutes in the future, not measurable.
+
+    Holds the workspace's row shared until it commits. The number of queries does not depend on
+    the number of events; callers choose batches of a size that suits them.
+    """
+    measured = measure_events(workspace=workspace, events=events, now=now)
+    if not measured:
+        return Recorded()
+    fresh, repeats = distinct(measured)
+    with transaction.atomic():
+        record_sql.enter_workspace(workspace.pk)
+        settled_until = record_sql.hold_workspace(workspace.pk)
+        windows = _windows(workspace, fresh, now)
+        placed = _placed(fresh, windows, settled_until)
+        inserted = record_sql.insert_events(
+            workspace.pk, ((event, standing) for event, standing, _ in placed), now
+        )
+        known = [event for event in fresh if event.key not in inserted]
+        hashes = _standing_hashes(workspace, fresh, known)
+        count_events(
+            workspace,
+            [
+                _counted(event, inserted[event.key], window_id)
+                for event, _, window_id in placed
+                if window_id is not None and event.key in inserted
+            ],
+            windows,
+        )
+    return Recorded(
+        accepted=len(inserted),
+        duplicates=len(known) + len(repeats),
+        conflicts=_conflicts([*known, *repeats], hashes),
+    )
+
+
+def _windows(workspace: Workspace, events: Sequence[MeasuredEvent], now: dt.datetime) -> Windows:
+    """The windows that events may fall into, and later ones that have begun, by any clock."""
+    times = [event.occurred_at for event in events]
+    last = max(*times, now + MAX_AHEAD)
+    return Windows.load(workspace, (event.unit_id for event in events), min(times), last)
+
+
+def _placed(
+    events: Sequence[MeasuredEvent], windows: Windows, settled_until: dt.datetime | None
+) -> list[tuple[MeasuredEvent, str, int | None]]:
+    """Each event with its standing, and the window that it is counted in."""
+    placed: list[tuple[MeasuredEvent, str, int | None]] = []
+    for event in events:
+        if settled_until is not None and event.occurred_at < settled_until:
+            placed.append((event, Standing.LATE, None))
+            continue
+        window_id = windows.find(event.unit_id, event.occurred_at)
+        standing = Standing.UNBILLED if window_id is None else Standing.COUNTED
+        placed.append((event, standing, window_id))
+    return placed
+
+
+def _standing_hashes(
+    workspace: Workspace, fresh: Iterable[MeasuredEvent], known: Sequence[MeasuredEvent]
+) -> Mapping[record_sql.Key, str]:
+    """The hash of the body that stands, of every key in the batch."""
+    hashes = {event.key: event.body_hash for event in fresh}
+    if known:
+        hashes |= record_sql.stored_hashes(workspace.pk, [event.key for event in known])
+    return hashes
+
+
+def _conflicts(
+    duplicates: Iterable[MeasuredEvent], hashes: Mapping[record_sql.Key, str]
+) -> list[str]:
+    """Ids of duplicates with another body than the one that stands, each once."""
+    conflicts = (event.external_id for event in duplicates if hashes[event.key] != event.body_hash)
+    return list(dict.fromkeys(conflicts))
+
+
+def _counted(event: MeasuredEvent, event_id: int, window_id: int) -> CountedEvent:
+    facts, cost = event.facts, event.cost
+    quantity = scaled(event.quantity, metering.PLACES)
+    nanos = 0 if cost.client_amount is None else scaled(cost.client_amount, costing.PLACES)
+    platform_pays = event.cost_payer == CostPayer.PLATFORM
+    return CountedEvent(
+        id=event_id,
+        source=event.source,
+        external_id=event.external_id,
+        place=Place(
+            window_id=window_id,
+            unit_id=event.unit_id,
+            occurred_at=event.occurred_at,
+            label=facts.label,
+            model=facts.model,
+        ),
+        subject=facts.subject if event.is_unique and quantity else None,
+        quantity=quantity,
+        is_unique=event.is_unique,
+        attempts=facts.attempts,
+        is_error=facts.status == UsageEvent.Status.ERROR,
+        input_tokens=facts.input_tokens or 0,
+        cached_input_tokens=facts.cached_input_tokens or 0,
+        output_tokens=facts.output_tokens or 0,
+        tool_calls=facts.tool_calls or 0,
+        is_unpriced=cost.flag in costing.ALARMS,
+        platform_cost=nanos if platform_pays else 0,
+        agency_cost=0 if platform_pays else nanos,
+    )
