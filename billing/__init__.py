@@ -1,0 +1,1 @@
+"""What they pay: plans, grants, waterfall, rating, periods, invoices, payments."""

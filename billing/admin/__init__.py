@@ -1,0 +1,29 @@
+"""The admin of packages, periods, credit, invoices and payments."""
+
+from . import (
+    alerts,
+    grants,
+    invoices,
+    mail,
+    payments,
+    periods,
+    plans,
+    requests,
+    terms,
+    usage,
+    workspaces,
+)
+
+__all__ = [
+    "alerts",
+    "grants",
+    "invoices",
+    "mail",
+    "payments",
+    "periods",
+    "plans",
+    "requests",
+    "terms",
+    "usage",
+    "workspaces",
+]

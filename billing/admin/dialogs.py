@@ -1,0 +1,26 @@
+"""What billing's dialogs share: a refusal is an answer, shown with the form."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.core.exceptions import ValidationError
+
+from agencyportal.core.admin_dialogs import Dialog
+from billing.refusals import RefusedError
+
+OPEN_STATES = {"open": "info", "closing": "warning", "closed": "success"}
+INVOICE_STATES = {
+    "draft": "default",
+    "issued": "info",
+    "partially_paid": "warning",
+    "paid": "success",
+    "void": "default",
+    "uncollectible": "danger",
+}
+
+
+class BillingDialog(Dialog):
+    """A dialog that calls one of billing's services."""
+
+    refusals: ClassVar[tuple[type[Exception], ...]] = (RefusedError, ValidationError)

@@ -1,0 +1,350 @@
+"""Invoices and the charges on them: previewed, read, sent again, paid."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.timezone import localdate, now
+from django.views.decorators.http import require_safe
+
+from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
+from agencyportal.core.admin_columns import display, money, state, told
+from agencyportal.core.admin_dialogs import Dialog, DialogForm, day_input, link
+from agencyportal.core.admin_documents import document_response, pdf_response, words_about
+from agencyportal.core.admin_filters import ChoiceFilter
+from agencyportal.core.periods import local_date, local_day_start
+from agencyportal.core.powers import Power
+from agencyportal.core.rendered import RenderedDocument
+from billing.documents.invoice import render_invoice_pdf
+from billing.models import Charge, Invoice, InvoiceDocument, InvoiceLine, InvoiceTax, Payment
+from billing.refusals import RefusedError
+from billing.services.document_files import DamagedDocumentError, read_document
+from billing.services.invoice_mail import recipients_of, resend_invoice
+from billing.services.invoicing import preview_invoice
+from billing.services.payments import record_payment
+
+from .dialogs import INVOICE_STATES, BillingDialog
+
+# --- Dialogs -----------------------------------------------------------------------------------
+
+
+class PaymentForm(DialogForm):
+    amount = forms.DecimalField(max_digits=19, decimal_places=4)
+    received_at = forms.DateField(label="Received on", widget=day_input())
+    method = forms.ChoiceField(choices=Payment.Method.choices)
+    reference = forms.CharField(max_length=200, help_text="As on the bank statement.")
+
+
+class RecordPayment(BillingDialog):
+    """Money arrived for an invoice."""
+
+    slug = "record-payment"
+    title = "Record a payment"
+    icon = "payments"
+    submit = "Record the payment"
+    power = Power.MONEY
+    form_class: ClassVar[type[DialogForm]] = PaymentForm
+
+    def is_offered(self) -> bool:
+        return self.row.state in (Invoice.State.ISSUED, Invoice.State.PARTIALLY_PAID)
+
+    def facts(self) -> list[tuple[str, str]]:
+        invoice: Invoice = self.row
+        return [
+            ("Client", str(invoice.client)),
+            ("Total", money(invoice.total, invoice.currency)),
+            ("Due", money(invoice.amount_due, invoice.currency)),
+        ]
+
+    def form(self, data: Any = None) -> DialogForm:
+        due = money(self.row.amount_due, "").replace(",", "")
+        form = PaymentForm(data, initial={"amount": due, "received_at": self._today()})
+        form.fields["amount"].label = f"Amount in {self.row.currency}"
+        return form
+
+    def act(self, form: DialogForm) -> str:
+        said = form.cleaned_data
+        payment = record_payment(
+            invoice=self.row,
+            amount=said["amount"],
+            currency=self.row.currency,
+            method=said["method"],
+            reference=said["reference"],
+            received_at=local_day_start(said["received_at"], self._zone),
+            now=self.now,
+            key=self.key(form),
+            recorded_by=self.user,
+        )
+        amount = money(payment.amount, payment.currency)
+        return f"Recorded {amount} for {self.row}, reference {payment.reference}."
+
+    @property
+    def _zone(self) -> str:
+        """The agency's: its payout month is decided by the day."""
+        zone: str = self.row.agency.timezone
+        return zone
+
+    def _today(self) -> dt.date:
+        return local_date(self.now, self._zone)
+
+
+class ResendInvoice(BillingDialog):
+    """The client gets the message with the PDF once more."""
+
+    slug = "resend"
+    title = "Send again"
+    icon = "forward_to_inbox"
+    submit = "Send the invoice again"
+    power = Power.MONEY
+
+    def is_offered(self) -> bool:
+        return bool(self.row.state != Invoice.State.DRAFT)
+
+    def why_not(self) -> str:
+        if self.row.state == Invoice.State.DRAFT:
+            return "The invoice is a draft: there is nothing to send again."
+        return ""
+
+    def facts(self) -> list[tuple[str, str]]:
+        return [("To", ", ".join(recipients_of(self.row.client)) or "Nobody has an address")]
+
+    def explanation(self) -> str:
+        return "The same message with the same PDF, to whoever reads this client's invoices now."
+
+    def act(self, form: DialogForm) -> str:
+        mail = resend_invoice(invoice=self.row, now=self.now, key=self.key(form))
+        return f"{self.row} goes out again, to {', '.join(mail.recipients)}."
+
+
+# --- Lists -------------------------------------------------------------------------------------
+
+
+class PaymentStateFilter(ChoiceFilter):
+    title = "payment"
+    parameter_name = "payment"
+    questions = {
+        "outstanding": ("Outstanding", "outstanding"),
+        "overdue": ("Overdue", "overdue"),
+    }
+
+    def outstanding(self, invoices: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return invoices.filter(state__in=UNPAID)
+
+    def overdue(self, invoices: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return overdue(invoices, localdate())
+
+
+UNPAID = (Invoice.State.ISSUED, Invoice.State.PARTIALLY_PAID)
+
+
+def overdue(invoices: models.QuerySet[Invoice], today: dt.date) -> models.QuerySet[Invoice]:
+    """Invoices that should have been paid before ``today``."""
+    return invoices.filter(state__in=UNPAID, due_date__lt=today)
+
+
+class FileFilter(ChoiceFilter):
+    title = "file"
+    parameter_name = "file"
+    questions = {"failed": ("Failed", "failed"), "waiting": ("Not made yet", "waiting")}
+
+    def failed(self, invoices: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return invoices.filter(document__state=RenderedDocument.State.FAILED)
+
+    def waiting(self, invoices: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return invoices.exclude(state=Invoice.State.DRAFT).exclude(
+            document__state=RenderedDocument.State.RENDERED
+        )
+
+
+@told("Due", ordering="due_date")
+def due(invoice: Invoice) -> str:
+    return money(invoice.amount_due, invoice.currency) if invoice.state in UNPAID else "–"
+
+
+@display(description="Number", ordering="number")
+def number(invoice: Invoice) -> str:
+    return invoice.number or "Draft"
+
+
+@told("PDF")
+def file(invoice: Invoice) -> str:
+    return words_about(getattr(invoice, "document", None))
+
+
+class LineInline(ScopedInline):
+    model = InvoiceLine
+    fields = ("position", "description", "kind", "quantity", "unit_amount", "net", "tax_percent")
+    verbose_name_plural = "lines"
+    show_change_link = False
+    per_page = 50
+
+
+class TaxInline(ScopedInline):
+    model = InvoiceTax
+    fields = ("category", "percent", "base", "tax", "reason")
+    verbose_name_plural = "tax"
+    show_change_link = False
+
+
+class PaymentInline(ScopedInline):
+    model = Payment
+    fields = ("received_at", "amount", "method", "reference", "recorded_by")
+    verbose_name_plural = "payments"
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).select_related("recorded_by", "invoice__client")
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(ReadOnlyAdmin):
+    """What clients owe and owed. Issued by the schedule; what an invoice says never changes."""
+
+    list_display = (
+        number,
+        "client",
+        "agency",
+        state("state", INVOICE_STATES),
+        "issue_date",
+        "due_date",
+        "total",
+        due,
+    )
+    list_filter = ("state", PaymentStateFilter, FileFilter, "agency", "client", "currency")
+    list_select_related = ("client", "agency")
+    search_fields = ("number", "client__name", "client__legal_name", "client__slug")
+    search_help_text = "A number, or a client's name."
+    date_hierarchy = "issue_date"
+    inlines = (LineInline, TaxInline, PaymentInline)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (RecordPayment, ResendInvoice)
+    fieldsets = (
+        (None, {"fields": (("client", "state"), ("issue_date", "due_date"), "bill_at")}),
+        ("Amounts", {"fields": (("net", "tax", "total"), ("amount_paid", due, "currency"))}),
+        ("Document", {"fields": (file,)}),
+    )
+    readonly_fields = (due, file)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).select_related("client", "agency").defer("snapshot")
+
+    def more_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<path:object_id>/pdf/", wrap(self.pdf_view), name=self._url_name("pdf")),
+            path(
+                "<path:object_id>/preview/", wrap(self.preview_view), name=self._url_name("preview")
+            ),
+        ]
+
+    def links(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:  # noqa: ARG002
+        if obj.state == Invoice.State.DRAFT:
+            return [link("Preview", "preview", self.url("preview", obj))]
+        document = getattr(obj, "document", None)
+        if document is None or document.state != RenderedDocument.State.RENDERED:
+            return []
+        return [link("PDF", "download", self.url("pdf", obj))]
+
+    def _found(self, request: HttpRequest, object_id: str) -> Invoice:
+        invoice: Invoice | None = self.get_object(request, object_id)
+        if invoice is None:
+            raise Http404
+        return invoice
+
+    @property
+    def pdf_view(self) -> Any:
+        @require_safe
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            """The file of record, proved by its hash."""
+            invoice = self._found(request, object_id)
+            document = InvoiceDocument.objects.filter(
+                invoice=invoice, state=RenderedDocument.State.RENDERED
+            ).first()
+            return document_response(
+                document, read_document, f"{invoice}.pdf", damaged=DamagedDocumentError
+            )
+
+        return view
+
+    @property
+    def preview_view(self) -> Any:
+        @require_safe
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            """What the draft would say if it were issued now. Writes nothing."""
+            invoice = self._found(request, object_id)
+            try:
+                snapshot = preview_invoice(invoice=invoice, now=now())
+            except RefusedError as error:
+                raise Http404(str(error)) from None
+            return pdf_response(render_invoice_pdf(snapshot), f"preview-{invoice.pk}.pdf")
+
+        return view
+
+
+@display(description="Invoice", ordering="line__invoice__number")
+def charge_invoice(charge: Charge) -> str:
+    line = getattr(charge, "line", None)
+    return str(line.invoice) if line else "Waiting"
+
+
+class BilledFilter(ChoiceFilter):
+    title = "invoice"
+    parameter_name = "billed"
+    questions = {"waiting": ("On none yet", "waiting"), "billed": ("On an invoice", "billed")}
+
+    def waiting(self, charges: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return charges.filter(line=None)
+
+    def billed(self, charges: models.QuerySet[Any]) -> models.QuerySet[Any]:
+        return charges.exclude(line=None)
+
+
+@admin.register(Charge)
+class ChargeAdmin(ReadOnlyAdmin):
+    """Amounts owed, each with what caused it; on exactly one invoice once it is billed."""
+
+    list_display = ("description", "workspace", "kind", "amount", "bill_at", charge_invoice)
+    list_filter = ("kind", BilledFilter, "client", "workspace", "collected_by")
+    list_select_related = ("workspace", "line__invoice__client")
+    search_fields = ("description", "client__name", "workspace__slug", "line__invoice__number")
+    date_hierarchy = "bill_at"
+    ordering = ("-bill_at", "-pk")
+    fields = (
+        ("client", "workspace"),
+        "period",
+        ("kind", "description"),
+        ("unit", "quantity"),
+        "unit_amount",
+        ("amount", "currency"),
+        "collected_by",
+        ("bill_at", charge_invoice),
+        "margin_rule",
+        "details",
+    )
+    readonly_fields = (charge_invoice,)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        related = ("client", "workspace", "period__workspace", "unit", "margin_rule")
+        return super().get_queryset(request).select_related(*related, "line__invoice__client")
+
+
+@admin.register(InvoiceDocument)
+class InvoiceDocumentAdmin(ReadOnlyAdmin):
+    """The PDFs of issued invoices: made by the schedule, proved by their hashes."""
+
+    list_display = ("invoice", "state", "size", "attempts", "rendered_at", "error")
+    list_filter = ("state",)
+    list_select_related = ("invoice__client",)
+    search_fields = ("invoice__number", "invoice__client__name")
+    fields = (
+        ("invoice", "state"),
+        ("path", "size"),
+        "sha256",
+        ("attempts", "claimed_at"),
+        "rendered_at",
+        "error",
+    )

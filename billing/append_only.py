@@ -1,0 +1,37 @@
+"""What billing never changes once it is written; core.append_only enforces it."""
+
+from agencyportal.core.append_only import protect
+
+# What was granted, bought, used and charged: whole rows, from the moment they are written.
+protect("billing.TopUpPurchase")
+protect("billing.CreditGrant")
+protect("billing.PeriodUsage")
+protect("billing.GrantUse")
+protect("billing.Charge")
+protect("billing.Payment")
+
+# A draft is only a plan. Issued, it says so for ever; what happens to it are two columns.
+protect("billing.Invoice", mutable=("state", "amount_paid"), when="OLD.number IS NOT NULL")
+for _part in ("billing.InvoiceLine", "billing.InvoiceTax"):
+    protect(
+        _part,
+        when="(SELECT number FROM billing_invoice WHERE id = OLD.invoice_id) IS NOT NULL",
+        sealed="(SELECT number FROM billing_invoice WHERE id = NEW.invoice_id) IS NOT NULL",
+    )
+
+# A series that is renamed, or deleted and begun again, is a series with gaps.
+protect("billing.DocumentSeries", mutable=("next_number",))
+
+# What was sold. Who wrote it down may leave the platform.
+protect("billing.PlanVersion", mutable=("created_by",), when="OLD.published_at IS NOT NULL")
+for _part in ("billing.PlanFee", "billing.PlanAllowance", "billing.TopUpBand"):
+    protect(
+        _part,
+        when="(SELECT published_at FROM billing_planversion WHERE id = OLD.version_id) IS NOT NULL",
+        sealed=(
+            "(SELECT published_at FROM billing_planversion WHERE id = NEW.version_id) IS NOT NULL"
+        ),
+    )
+
+protect("billing.Alert", mutable=("mail",))
+protect("billing.AlertCrossing")

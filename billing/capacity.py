@@ -1,0 +1,60 @@
+"""How much of a unit can still be taken now, and until when that stays true. Pure.
+
+A *segment* is the time between two edges of grants. Inside one, the same grants can be used, so
+what was used before it and what those grants had left when it began settle together how far usage
+can go: whatever is counted in the segment meanwhile, more or less of it, the limit stays the same.
+Only a change before it, or the next edge, moves it. That is why the limit can be cached.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from agencyportal.core.periods import Period, quarter_floor
+
+from .waterfall import WaterfallResult
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Usage of a period can come to ``limit``, for as long as time is in ``[since, until)``."""
+
+    limit: Decimal
+    since: datetime
+    until: datetime
+
+
+def capacity_of(result: WaterfallResult, period: Period, now: datetime) -> Capacity:
+    """The limit at ``now`` of the usage that ``result`` was worked out from.
+
+    Overage frees nothing: what the segment used beyond its grants is above the limit.
+    """
+    since, until = segment_of(result, period, now)
+    overage = sum(
+        (
+            quantity
+            for start, quantity in result.overage_by_bucket().items()
+            if since <= start < until
+        ),
+        ZERO,
+    )
+    limit = result.used + result.available(quarter_floor(now)) - overage
+    return Capacity(limit=limit, since=since, until=until)
+
+
+def segment_of(result: WaterfallResult, period: Period, now: datetime) -> tuple[datetime, datetime]:
+    """The time around ``now`` in which no grant begins or ends, inside the period."""
+    at = quarter_floor(now)
+    edges = {period.start, period.end}
+    for outcome in result.grants:
+        edges.add(outcome.grant.effective_at)
+        if outcome.grant.expires_at is not None:
+            edges.add(outcome.grant.expires_at)
+    within = sorted(edge for edge in edges if period.start <= edge <= period.end)
+    since = max((edge for edge in within if edge <= at), default=period.start)
+    until = min((edge for edge in within if edge > at), default=period.end)
+    return since, until

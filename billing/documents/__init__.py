@@ -1,0 +1,1 @@
+"""The documents a client receives: their frozen snapshots and how those are printed."""

@@ -1,0 +1,133 @@
+"""Margin: which rule is in force, what it adds to routed cost, and the floor (ENGINE 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from agencyportal.core.money import exact_arithmetic
+
+ZERO: Final = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class MarginRule:
+    """What an agency adds to routed cost, within a scope and from a date.
+
+    ``workspace`` and ``client`` narrow whose usage it is for, ``unit`` and ``model`` what kind;
+    ``None`` is any. ``percent`` 25 means cost x 1.25; ``surcharge`` is per unit, in the client's
+    currency. ``floor_percent``: the least share of the price that margin should be.
+    """
+
+    id: Hashable
+    effective_from: datetime
+    percent: Decimal = ZERO
+    surcharge: Decimal = ZERO
+    floor_percent: Decimal | None = None
+    workspace: Hashable | None = None
+    client: Hashable | None = None
+    unit: Hashable | None = None
+    model: str | None = None
+
+    def applies_to(
+        self, *, workspace: Hashable, client: Hashable, unit: Hashable, model: str | None
+    ) -> bool:
+        return (
+            self.workspace in (None, workspace)
+            and self.client in (None, client)
+            and self.unit in (None, unit)
+            and self.model in (None, model)
+        )
+
+    @property
+    def specificity(self) -> tuple[int, int]:
+        """Larger is more specific: workspace, client, agency; within each unit and model, unit,
+        model, any."""
+        whose = 2 if self.workspace is not None else int(self.client is not None)
+        what = 2 * (self.unit is not None) + (self.model is not None)
+        return whose, what
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """What is left of a price after its cost. ``percent`` is of the price; ``None`` without one."""
+
+    price: Decimal
+    cost: Decimal
+    floor_percent: Decimal | None = None
+
+    @property
+    def amount(self) -> Decimal:
+        return self.price - self.cost
+
+    @property
+    def percent(self) -> Decimal | None:
+        if not self.price:
+            return None
+        with exact_arithmetic():
+            return self.amount * 100 / self.price
+
+    @property
+    def is_below_floor(self) -> bool:
+        """Reaching the floor is enough. Cost without any price is below every floor."""
+        if self.floor_percent is None:
+            return False
+        with exact_arithmetic():
+            # Multiplied out: a quotient rounded up would hide what is just below.
+            return self.amount * 100 < self.floor_percent * self.price
+
+
+def rule_in_force(
+    rules: Iterable[MarginRule],
+    *,
+    period_start: datetime,
+    workspace: Hashable,
+    client: Hashable,
+    unit: Hashable,
+    model: str | None = None,
+) -> MarginRule | None:
+    """The rule for one unit (and model) of a workspace in the period that starts at an instant.
+
+    A rule takes effect for periods that start at or after its date; within one scope the latest
+    such rule stands. The most specific scope wins over any date. ``model`` ``None``: usage whose
+    model is not known, which only rules for any model cover.
+    """
+    candidates = [
+        rule
+        for rule in rules
+        if rule.effective_from <= period_start
+        and rule.applies_to(workspace=workspace, client=client, unit=unit, model=model)
+    ]
+    return max(candidates, key=lambda r: (r.specificity, r.effective_from), default=None)
+
+
+def cost_plus_by_model(
+    overage: Decimal,
+    *,
+    used: Decimal,
+    cost_by_model: Mapping[str | None, Decimal],
+    rule_by_model: Mapping[str | None, MarginRule | None],
+) -> Decimal:
+    """The exact price of overage under cost_plus where rules may differ by model.
+
+    The overage's cost is the unit's priced cost x overage / used. Each model's share of that cost
+    takes its own rule: its percentage, and its surcharge on the same share of the overage. A
+    model without a rule is passed on at cost. Without any cost there are no shares, and the rule
+    for any model (key ``None``) says the surcharge.
+    """
+    if not overage:
+        return ZERO
+    total = sum(cost_by_model.values(), ZERO)
+    with exact_arithmetic():
+        if not total:
+            fallback = rule_by_model.get(None)
+            return overage * fallback.surcharge if fallback else ZERO
+        price_of_all, surcharge_weight = ZERO, ZERO
+        for model, cost in cost_by_model.items():
+            rule = rule_by_model.get(model)
+            price_of_all += cost * (100 + (rule.percent if rule else ZERO))
+            surcharge_weight += cost * (rule.surcharge if rule else ZERO)
+        return price_of_all * overage / (used * 100) + surcharge_weight * overage / total

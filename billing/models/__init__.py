@@ -1,0 +1,53 @@
+"""What clients pay: plans, subscriptions, periods, credit, charges, invoices, payments."""
+
+from .alerts import Alert, AlertCrossing, AlertRule
+from .credits import CreditGrant, GrantUse, PeriodUsage, TopUpPurchase
+from .invoices import (
+    Charge,
+    DocumentSeries,
+    Invoice,
+    InvoiceDocument,
+    InvoiceLine,
+    InvoiceTax,
+    LineKind,
+)
+from .mail import Mail
+from .margins import MarginRule
+from .payments import Payment
+from .plans import CollectedBy, Plan, PlanAllowance, PlanFee, PlanVersion, TopUpBand
+from .requests import TopUpRequest
+from .reservations import Reservation
+from .subscriptions import BillingPeriod, Subscription
+from .tax import TaxCategory, TaxRate
+
+__all__ = [
+    "Alert",
+    "AlertCrossing",
+    "AlertRule",
+    "BillingPeriod",
+    "Charge",
+    "CollectedBy",
+    "CreditGrant",
+    "DocumentSeries",
+    "GrantUse",
+    "Invoice",
+    "InvoiceDocument",
+    "InvoiceLine",
+    "InvoiceTax",
+    "LineKind",
+    "Mail",
+    "MarginRule",
+    "Payment",
+    "PeriodUsage",
+    "Plan",
+    "PlanAllowance",
+    "PlanFee",
+    "PlanVersion",
+    "Reservation",
+    "Subscription",
+    "TaxCategory",
+    "TaxRate",
+    "TopUpBand",
+    "TopUpPurchase",
+    "TopUpRequest",
+]

@@ -1,0 +1,383 @@
+"""Plans as documents: the `plan` object of the scenario document (ENGINE 14).
+
+`parse_plan` and `dump_plan` import and export plans; what `dump_plan` writes, `parse_plan` reads
+back as the same plan. Reading is strict, see `strict_json`: every refusal is a DocumentError that
+names the place.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final, Literal, get_args
+
+from agencyportal.core.money import is_currency, plain
+from agencyportal.core.periods import INTERVAL_MONTHS, Anchor, Interval
+
+from .durations import Duration
+from .rating import MONEY_PLACES, QUANTITY_PLACES, Pricing, dump_pricing, parse_pricing
+from .strict_json import DocumentError, Node
+
+FeeKind = Literal["implementation", "base", "support"]
+FeeWhen = Literal["once", "period"]
+Collector = Literal["platform", "agency"]
+Buyer = Literal["client", "agency"]
+LastResort = Literal["block", "bill", "notify"]
+Policy = Literal[LastResort, "top_up"]
+
+FEE_KINDS: Final[tuple[FeeKind, ...]] = get_args(FeeKind)
+FEE_TIMES: Final[tuple[FeeWhen, ...]] = get_args(FeeWhen)
+COLLECTORS: Final[tuple[Collector, ...]] = get_args(Collector)
+BUYERS: Final[tuple[Buyer, ...]] = get_args(Buyer)
+LAST_RESORTS: Final[tuple[LastResort, ...]] = get_args(LastResort)
+POLICIES: Final[tuple[Policy, ...]] = get_args(Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class FeeDocument:
+    """An amount asked once, on activation, or in advance for each period."""
+
+    name: str
+    kind: FeeKind
+    amount: Decimal
+    when: FeeWhen
+    prorate: bool = True
+    collected_by: Collector = "platform"
+
+
+@dataclass(frozen=True, slots=True)
+class AutoTopUp:
+    """Buy a band when what remains falls to ``at``, at most to the maxima per period."""
+
+    band: str
+    at: Decimal
+    max_count: int | None
+    max_amount: Decimal | None
+    then: LastResort
+
+
+@dataclass(frozen=True, slots=True)
+class OverageDocument:
+    """What happens past the last credit; ``pricing`` is there wherever overage may be billed."""
+
+    policy: Policy
+    pricing: Pricing | None = None
+    cap_amount: Decimal | None = None
+    auto_top_up: AutoTopUp | None = None
+
+    @property
+    def last_resort(self) -> str:
+        """The policy once nothing is bought automatically any more."""
+        return self.auto_top_up.then if self.auto_top_up else self.policy
+
+    @property
+    def is_charged(self) -> bool:
+        """Whether overage costs something; else it is reported only."""
+        return self.last_resort == "bill"
+
+
+@dataclass(frozen=True, slots=True)
+class AllowanceDocument:
+    """What a period includes of one unit."""
+
+    unit: str
+    included: Decimal
+    overage: OverageDocument
+    rollover_max: Decimal = Decimal(0)
+    prorate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TopUpDocument:
+    """A bundle on sale. ``expires``: ``period_end``, ``never`` or an ISO 8601 duration."""
+
+    unit: str
+    name: str
+    quantity: Decimal
+    price: Decimal
+    expires: str
+    buyer: Buyer = "client"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDocument:
+    """A package. ``anchor`` is ``None`` when periods count from the subscription's start;
+    ``timezone`` may be ``None`` in a plan on its own, which then takes the client's."""
+
+    name: str
+    currency: str
+    timezone: str | None
+    interval: Interval
+    anchor: Anchor = None
+    fees: tuple[FeeDocument, ...] = ()
+    allowances: tuple[AllowanceDocument, ...] = ()
+    top_ups: tuple[TopUpDocument, ...] = ()
+    minimum_commitment: Decimal | None = None
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Units of the package: those with an allowance, then those on sale only."""
+        names = [a.unit for a in self.allowances] + [t.unit for t in self.top_ups]
+        return tuple(dict.fromkeys(names))
+
+
+def parse_plan(document: object) -> PlanDocument:
+    """A plan from its dictionary, the `plan` object of a scenario. Paths start with ``plan``."""
+    return read_plan(Node(document, "plan"))
+
+
+def parse_overage(document: object) -> OverageDocument:
+    """The `overage` object of an allowance on its own. Paths start with ``overage``."""
+    return _read_overage(Node(document, "overage"))
+
+
+def dump_plan(plan: PlanDocument) -> dict[str, Any]:
+    """The dictionary that `parse_plan` reads as this plan; ready for JSON."""
+    document: dict[str, Any] = {"name": plan.name, "currency": plan.currency}
+    if plan.timezone is not None:
+        document["timezone"] = plan.timezone
+    document["interval"] = plan.interval
+    if plan.anchor is not None:
+        anchor = plan.anchor
+        document["anchor"] = anchor.isoformat() if isinstance(anchor, date) else anchor
+    if plan.minimum_commitment is not None:
+        document["minimum_commitment"] = plain(plan.minimum_commitment)
+    document["fees"] = [_dump_fee(fee) for fee in plan.fees]
+    document["allowances"] = [_dump_allowance(allowance) for allowance in plan.allowances]
+    document["top_ups"] = [_dump_top_up(band) for band in plan.top_ups]
+    return document
+
+
+def dump_overage(overage: OverageDocument) -> dict[str, Any]:
+    """The dictionary that `parse_overage` reads as this object."""
+    document: dict[str, Any] = {"policy": overage.policy}
+    if overage.auto_top_up is not None:
+        auto = overage.auto_top_up
+        document |= {"top_up": auto.band, "at": plain(auto.at), "then": auto.then}
+        if auto.max_count is not None:
+            document["max_count"] = auto.max_count
+        if auto.max_amount is not None:
+            document["max_amount"] = plain(auto.max_amount)
+    if overage.pricing is not None:
+        document["pricing"] = dump_pricing(overage.pricing)
+    if overage.cap_amount is not None:
+        document["cap_amount"] = plain(overage.cap_amount)
+    return document
+
+
+def _dump_fee(fee: FeeDocument) -> dict[str, Any]:
+    document = {
+        "name": fee.name,
+        "kind": fee.kind,
+        "amount": plain(fee.amount),
+        "when": fee.when,
+        "prorate": fee.prorate,
+    }
+    return document | ({"collected_by": "agency"} if fee.collected_by == "agency" else {})
+
+
+def _dump_allowance(allowance: AllowanceDocument) -> dict[str, Any]:
+    return {
+        "unit": allowance.unit,
+        "included": plain(allowance.included),
+        "rollover_max": plain(allowance.rollover_max),
+        "prorate": allowance.prorate,
+        "overage": dump_overage(allowance.overage),
+    }
+
+
+def _dump_top_up(band: TopUpDocument) -> dict[str, Any]:
+    document = {
+        "unit": band.unit,
+        "name": band.name,
+        "quantity": plain(band.quantity),
+        "price": plain(band.price),
+        "expires": band.expires,
+    }
+    return document | ({"buyer": "agency"} if band.buyer == "agency" else {})
+
+
+def read_plan(node: Node) -> PlanDocument:
+    fields = node.fields(
+        required=("name", "currency", "interval"),
+        optional=("timezone", "anchor", "fees", "allowances", "top_ups", "minimum_commitment"),
+    )
+    allowances = tuple(_read_allowance(item) for item in items_of(fields, "allowances"))
+    top_ups = tuple(_read_top_up(item) for item in items_of(fields, "top_ups"))
+    refuse_repeats(fields, "allowances", [a.unit for a in allowances], "unit")
+    refuse_repeats(fields, "top_ups", [t.name for t in top_ups], "name")
+    _check_bands(fields, allowances, top_ups)
+    timezone = fields.get("timezone")
+    return PlanDocument(
+        name=fields["name"].text(),
+        currency=_read_currency(fields["currency"]),
+        timezone=None if timezone is None or timezone.is_null else _read_timezone(timezone),
+        interval=fields["interval"].choice(tuple(INTERVAL_MONTHS)),
+        anchor=_read_anchor(fields.get("anchor")),
+        fees=tuple(_read_fee(item) for item in items_of(fields, "fees")),
+        allowances=allowances,
+        top_ups=top_ups,
+        minimum_commitment=_optional_money(fields, "minimum_commitment"),
+    )
+
+
+def _read_fee(node: Node) -> FeeDocument:
+    fields = node.fields(
+        required=("name", "kind", "amount", "when"), optional=("prorate", "collected_by")
+    )
+    return FeeDocument(
+        name=fields["name"].text(),
+        kind=fields["kind"].choice(FEE_KINDS),
+        amount=fields["amount"].decimal(places=MONEY_PLACES),
+        when=fields["when"].choice(FEE_TIMES),
+        prorate=_flag(fields, "prorate", default=True),
+        collected_by=(
+            fields["collected_by"].choice(COLLECTORS) if "collected_by" in fields else "platform"
+        ),
+    )
+
+
+def _read_allowance(node: Node) -> AllowanceDocument:
+    fields = node.fields(
+        required=("unit", "included", "overage"), optional=("rollover_max", "prorate")
+    )
+    rollover = fields.get("rollover_max")
+    return AllowanceDocument(
+        unit=fields["unit"].text(),
+        included=fields["included"].decimal(places=QUANTITY_PLACES),
+        overage=_read_overage(fields["overage"]),
+        rollover_max=rollover.decimal(places=QUANTITY_PLACES) if rollover else Decimal(0),
+        prorate=_flag(fields, "prorate", default=True),
+    )
+
+
+def _read_overage(node: Node) -> OverageDocument:
+    policy_node = node.member("policy")
+    if policy_node.value == "ask":
+        raise policy_node.error('"ask" waits for the answer of a person and is not read yet')
+    policy = policy_node.choice(POLICIES)
+    own = ("top_up", "at", "max_count", "max_amount", "then") if policy == "top_up" else ()
+    fields = node.fields(required=("policy",), optional=("pricing", "cap_amount", *own))
+    pricing = fields.get("pricing")
+    overage = OverageDocument(
+        policy=policy,
+        pricing=None if pricing is None or pricing.is_null else parse_pricing(pricing),
+        cap_amount=_optional_money(fields, "cap_amount"),
+        auto_top_up=_read_auto_top_up(node, fields) if policy == "top_up" else None,
+    )
+    if overage.is_charged and overage.pricing is None:
+        raise DocumentError(f"{node.path}.pricing", "missing: what is billed needs a price")
+    return overage
+
+
+def _read_auto_top_up(node: Node, fields: dict[str, Node]) -> AutoTopUp:
+    for key in ("top_up", "at", "then"):
+        node.member(key)
+    count = fields.get("max_count")
+    auto = AutoTopUp(
+        band=fields["top_up"].text(),
+        at=fields["at"].decimal(places=QUANTITY_PLACES),
+        max_count=None if count is None or count.is_null else count.count(),
+        max_amount=_optional_money(fields, "max_amount"),
+        then=fields["then"].choice(LAST_RESORTS),
+    )
+    if auto.max_count is None and auto.max_amount is None:
+        raise node.error("an automatic top-up needs a max_count or a max_amount")
+    return auto
+
+
+def _read_top_up(node: Node) -> TopUpDocument:
+    fields = node.fields(
+        required=("unit", "name", "quantity", "price", "expires"), optional=("buyer",)
+    )
+    expires = fields["expires"].text()
+    if expires not in ("period_end", "never"):
+        try:
+            Duration.parse(expires)
+        except ValueError as exc:
+            raise fields["expires"].error(
+                f"must be period_end, never or a duration: {exc}"
+            ) from exc
+    return TopUpDocument(
+        unit=fields["unit"].text(),
+        name=fields["name"].text(),
+        quantity=fields["quantity"].decimal(places=QUANTITY_PLACES, positive=True),
+        price=fields["price"].decimal(places=MONEY_PLACES),
+        expires=expires,
+        buyer=fields["buyer"].choice(BUYERS) if "buyer" in fields else "client",
+    )
+
+
+def _read_currency(node: Node) -> str:
+    code = node.text()
+    if not is_currency(code):
+        raise node.error(f'an ISO 4217 code such as "USD" is needed, not {code!r}')
+    return code
+
+
+def _read_timezone(node: Node) -> str:
+    name = node.text()
+    if name not in _timezones():
+        raise node.error(f'a time zone such as "America/New_York" is needed, not {name!r}')
+    return name
+
+
+def _read_anchor(node: Node | None) -> Anchor:
+    if node is None or node.is_null:
+        return None
+    return "calendar" if node.value == "calendar" else node.date()
+
+
+def _check_bands(
+    fields: dict[str, Node],
+    allowances: tuple[AllowanceDocument, ...],
+    top_ups: tuple[TopUpDocument, ...],
+) -> None:
+    """The band of an automatic top-up is one of the plan's, and of the same unit."""
+    bands = {band.name: band for band in top_ups}
+    for allowance, node in zip(allowances, items_of(fields, "allowances"), strict=True):
+        auto = allowance.overage.auto_top_up
+        if auto is None:
+            continue
+        where = node.member("overage").member("top_up")
+        if auto.band not in bands:
+            raise where.error(f"the plan has no top-up {auto.band!r}{known_names(bands)}")
+        band = bands[auto.band]
+        if band.unit != allowance.unit:
+            raise where.error(f"this top-up sells {band.unit!r}, not {allowance.unit!r}")
+        if not band.price and auto.max_count is None:
+            raise node.member("overage").error("a top-up without a price needs a max_count")
+
+
+def refuse_repeats(fields: dict[str, Node], key: str, names: list[str], what: str) -> None:
+    seen: set[str] = set()
+    for node, name in zip(items_of(fields, key), names, strict=True):
+        if name in seen:
+            raise node.member(what).error(f"comes twice: {name!r}")
+        seen.add(name)
+
+
+def items_of(fields: dict[str, Node], key: str) -> list[Node]:
+    node = fields.get(key)
+    return [] if node is None else list(node.items())
+
+
+def _flag(fields: dict[str, Node], key: str, *, default: bool) -> bool:
+    return fields[key].flag() if key in fields else default
+
+
+def _optional_money(fields: dict[str, Node], key: str) -> Decimal | None:
+    node = fields.get(key)
+    return None if node is None or node.is_null else node.decimal(places=MONEY_PLACES)
+
+
+def known_names(names: Any) -> str:
+    return f"; it has {', '.join(map(repr, names))}" if names else ""
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())

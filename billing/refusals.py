@@ -1,0 +1,23 @@
+"""What billing refuses to do, in words for the person who asked."""
+
+from __future__ import annotations
+
+
+class RefusedError(ValueError):
+    """Something cannot be done as asked. The message says what is wrong and what to do.
+
+    ``field`` names the argument that it is about, where it is about one, so that a form can show
+    the message there.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def refuse_unfit_key(key: str, *, longest: int) -> None:
+    """Raise RefusedError for an idempotency key that is empty or does not fit its column."""
+    if not key.strip():
+        raise RefusedError("A key is needed, so that asking twice does it once.")
+    if len(key) > longest:
+        raise RefusedError(f"A key has at most {longest} characters; this one has {len(key)}.")

@@ -1,0 +1,235 @@
+"""The scenario document (ENGINE 14): a plan, and what happens under it.
+
+Reading is strict, see `strict_json`: every refusal is a DocumentError that names the place. The
+plan alone is read and written by `plan_documents`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+from agencyportal.core.periods import quarter_floor
+
+from .plan_documents import (
+    PlanDocument,
+    TopUpDocument,
+    dump_plan,
+    items_of,
+    known_names,
+    parse_plan,
+    read_plan,
+    refuse_repeats,
+)
+from .rating import QUANTITY_PLACES, CostPlus
+from .strict_json import DocumentError, Node, read_json
+from .waterfall import DEFAULT_PRIORITY, GrantKind
+
+__all__ = [
+    "DocumentError",
+    "GrantDocument",
+    "PlanDocument",
+    "PurchaseDocument",
+    "ScenarioDocument",
+    "ScenarioFile",
+    "UsageDocument",
+    "dump_plan",
+    "load_scenarios",
+    "parse_plan",
+    "parse_scenario",
+]
+
+COST_PLACES: Final = 9
+MAX_PRIORITY: Final = 32767
+SCENARIO_GRANTS: Final = (GrantKind.ADJUSTMENT, GrantKind.PROMOTIONAL, GrantKind.TOP_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseDocument:
+    """A top-up that the client buys at an instant."""
+
+    top_up: TopUpDocument
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GrantDocument:
+    """Credit given outside the plan."""
+
+    id: str
+    unit: str
+    kind: GrantKind
+    quantity: Decimal
+    effective_at: datetime
+    expires_at: datetime | None
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageDocument:
+    """Usage of one unit at an instant; ``cost`` is in the plan's currency."""
+
+    unit: str
+    time: datetime
+    quantity: Decimal
+    cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioDocument:
+    """A plan and what happens under it from ``start`` on, looked at up to ``until``."""
+
+    plan: PlanDocument
+    start: datetime
+    end: datetime | None
+    until: datetime
+    purchases: tuple[PurchaseDocument, ...] = ()
+    grants: tuple[GrantDocument, ...] = ()
+    usage: tuple[UsageDocument, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioFile:
+    """The scenarios of a file, and whether it held a list; then the result is one, too."""
+
+    scenarios: tuple[ScenarioDocument, ...]
+    is_list: bool
+
+
+def load_scenarios(text: str) -> ScenarioFile:
+    """The scenario of a JSON text, or the list of them that it holds."""
+    root = Node(read_json(text))
+    if isinstance(root.value, list):
+        return ScenarioFile(tuple(_read_scenario(item) for item in root.items()), is_list=True)
+    return ScenarioFile((_read_scenario(root),), is_list=False)
+
+
+def parse_scenario(document: object) -> ScenarioDocument:
+    """A scenario from its dictionary."""
+    return _read_scenario(Node(document))
+
+
+def _read_scenario(node: Node) -> ScenarioDocument:
+    fields = node.fields(
+        required=("plan", "start"), optional=("end", "until", "purchases", "grants", "usage")
+    )
+    plan = read_plan(fields["plan"])
+    if plan.timezone is None:
+        raise DocumentError(f"{fields['plan'].path}.timezone", "missing")
+    start = fields["start"].instant()
+    end = _optional_instant(fields, "end")
+    if end is not None and end <= start:
+        raise fields["end"].error("must be after start")
+    until = _optional_instant(fields, "until") or end
+    if until is None:
+        raise DocumentError(
+            f"{node.path}.until" if node.path else "until", "missing, and there is no end either"
+        )
+    if until < quarter_floor(start):
+        raise fields["until"].error("must not be before start")
+    _refuse_unstated_margins(plan, fields["plan"])
+    return ScenarioDocument(
+        plan=plan,
+        start=start,
+        end=end,
+        until=until,
+        purchases=_read_purchases(fields, plan, start=start, end=end),
+        grants=_read_grants(fields, plan.units),
+        usage=tuple(_read_usage(item, plan.units) for item in items_of(fields, "usage")),
+    )
+
+
+def _refuse_unstated_margins(plan: PlanDocument, node: Node) -> None:
+    for index, allowance in enumerate(plan.allowances):
+        pricing = allowance.overage.pricing
+        if isinstance(pricing, CostPlus) and pricing.follows_margin_rule:
+            raise DocumentError(
+                f"{node.path}.allowances[{index}].overage.pricing.margin_percent",
+                "missing: a scenario has no margin rules that could say it",
+            )
+
+
+def _read_purchases(
+    fields: dict[str, Node], plan: PlanDocument, *, start: datetime, end: datetime | None
+) -> tuple[PurchaseDocument, ...]:
+    bands = {band.name: band for band in plan.top_ups}
+    return tuple(
+        _read_purchase(item, bands, start=start, end=end) for item in items_of(fields, "purchases")
+    )
+
+
+def _read_purchase(
+    node: Node, bands: dict[str, TopUpDocument], *, start: datetime, end: datetime | None
+) -> PurchaseDocument:
+    fields = node.fields(required=("top_up", "at"))
+    name, at = fields["top_up"].text(), fields["at"].instant()
+    if name not in bands:
+        raise fields["top_up"].error(f"the plan has no top-up {name!r}{known_names(bands)}")
+    effective_at = quarter_floor(at)
+    if effective_at < quarter_floor(start) or (end is not None and effective_at >= end):
+        raise fields["at"].error("nothing can be bought outside the subscription")
+    return PurchaseDocument(bands[name], at)
+
+
+def _read_grants(fields: dict[str, Node], units: tuple[str, ...]) -> tuple[GrantDocument, ...]:
+    grants = tuple(_read_grant(item, units) for item in items_of(fields, "grants"))
+    refuse_repeats(fields, "grants", [grant.id for grant in grants], "id")
+    return grants
+
+
+def _read_grant(node: Node, units: tuple[str, ...]) -> GrantDocument:
+    fields = node.fields(
+        required=("id", "unit", "quantity", "effective_at"),
+        optional=("expires_at", "priority", "kind"),
+    )
+    kind = (
+        GrantKind(fields["kind"].choice([str(kind) for kind in SCENARIO_GRANTS]))
+        if "kind" in fields
+        else GrantKind.ADJUSTMENT
+    )
+    stated = fields.get("priority")
+    priority = DEFAULT_PRIORITY[kind] if stated is None or stated.is_null else stated.count()
+    if priority > MAX_PRIORITY:
+        raise fields["priority"].error(f"must not be above {MAX_PRIORITY}")
+    effective_at = fields["effective_at"].instant()
+    expires_at = _optional_instant(fields, "expires_at")
+    if expires_at is not None and expires_at <= effective_at:
+        raise fields["expires_at"].error("must be after effective_at")
+    return GrantDocument(
+        id=fields["id"].text(),
+        unit=_read_unit(fields["unit"], units),
+        kind=kind,
+        quantity=fields["quantity"].decimal(places=QUANTITY_PLACES, positive=True),
+        effective_at=effective_at,
+        expires_at=expires_at,
+        priority=priority,
+    )
+
+
+def _read_usage(node: Node, units: tuple[str, ...]) -> UsageDocument:
+    fields = node.fields(required=("unit", "time"), optional=("quantity", "cost"))
+    cost = fields.get("cost")
+    return UsageDocument(
+        unit=_read_unit(fields["unit"], units),
+        time=fields["time"].instant(),
+        quantity=(
+            fields["quantity"].decimal(places=QUANTITY_PLACES)
+            if "quantity" in fields
+            else Decimal(1)
+        ),
+        cost=None if cost is None or cost.is_null else cost.decimal(places=COST_PLACES),
+    )
+
+
+def _read_unit(node: Node, units: tuple[str, ...]) -> str:
+    unit = node.text()
+    if unit not in units:
+        raise node.error(f"the plan has no unit {unit!r}{known_names(units)}")
+    return unit
+
+
+def _optional_instant(fields: dict[str, Node], key: str) -> datetime | None:
+    node = fields.get(key)
+    return None if node is None or node.is_null else node.instant()

@@ -1,0 +1,215 @@
+"""What a workspace has left now, derived from its grants and its counted usage.
+
+Provisional wherever an earlier period is still open for late usage: that one is settled first, in
+thought, and hands on what it leaves. Reads only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from agencyportal.core.periods import Period, quarter_floor
+from billing.models import BillingPeriod, PlanAllowance
+from billing.plan_documents import AllowanceDocument
+from billing.selectors.grants import opening_grants
+from billing.services.plans import Terms, terms_of
+from billing.settlement import Quarter, Usage, missing_allowance, settle, usage_of
+from billing.waterfall import (
+    DEFAULT_PRIORITY,
+    PERIOD_KINDS,
+    Grant,
+    GrantKind,
+    WaterfallResult,
+)
+from clients.models import UsageUnit, Workspace
+from clients.selectors import counted_quarters_by_unit
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """One unit of a workspace in the period in progress; quantities in units.
+
+    ``granted``: everything that could be used in the period, allowance included.
+    ``remaining``: what usage could still burn now. ``blocks``: nothing beyond it is let in.
+    """
+
+    unit: UsageUnit
+    period: BillingPeriod
+    policy: str
+    blocks: bool
+    granted: Decimal
+    used: Decimal
+    remaining: Decimal
+    result: WaterfallResult
+
+    @property
+    def overage(self) -> Decimal:
+        return self.result.overage
+
+    @property
+    def bounds(self) -> Period:
+        return _bounds(self.period)
+
+    @property
+    def included(self) -> Decimal:
+        """What the package itself gives for the period: allowance and what rolled over."""
+        grants = (outcome.grant for outcome in self.result.grants)
+        return sum((grant.quantity for grant in grants if grant.kind in PERIOD_KINDS), ZERO)
+
+    @property
+    def resets_at(self) -> dt.datetime:
+        return self.period.end
+
+
+@dataclass(slots=True)
+class _Carried:
+    """What the open periods before this one leave, by unit."""
+
+    left: dict[int, dict[int, Decimal]] = field(default_factory=dict)
+    rolled_over: dict[int, Decimal] = field(default_factory=dict)
+
+
+Held = Mapping[int, Sequence[tuple[dt.datetime, Decimal]]]
+"""By unit: quarter hours with quantities that may yet be used in them."""
+
+
+def balances(*, workspace: Workspace, now: dt.datetime, held: Held | None = None) -> list[Balance]:
+    """Every unit of the package that a workspace is on at ``now``; none outside a period.
+
+    The number of queries grows with open periods only. With ``held``, it is what admission goes
+    by: what is held counts as if it were used, and an allowance that grows with usage (that of a
+    period which ends early) is taken as it was planned.
+    """
+    periods = list(
+        workspace.periods.open()
+        .filter(start__lte=now)
+        .select_related("subscription", "plan_version__plan")
+        .order_by("start")
+    )
+    if not periods or periods[-1].end <= now:
+        return []
+    counted = _counted(workspace, periods, held or {})
+    known: dict[int, Terms] = {}
+    carried = _Carried()
+    found: list[Balance] = []
+    for period in periods:
+        version = period.plan_version
+        terms = known.get(version.pk) or known.setdefault(version.pk, terms_of(version))
+        grows = held is None or period is not periods[-1]
+        found = [
+            _balance(period, unit, allowance, grants, now, counted[unit.pk], grows=grows)
+            for unit, allowance, grants in _opened(period, terms, carried)
+        ]
+        carried = _handed_on(found, carried)
+    return found
+
+
+def _bounds(period: BillingPeriod) -> Period:
+    return Period(period.start, period.end, period.full_start, period.full_end)
+
+
+def _counted(
+    workspace: Workspace, periods: Sequence[BillingPeriod], held: Held
+) -> dict[int, list[Quarter]]:
+    """Usage by unit over all the periods, with what is held."""
+    rows = counted_quarters_by_unit(
+        workspace_id=workspace.pk, start=periods[0].start, end=periods[-1].end
+    )
+    found: defaultdict[int, list[Quarter]] = defaultdict(list)
+    for unit_id, quarters in rows.items():
+        found[unit_id] += (Quarter(*quarter) for quarter in quarters)
+    for unit_id, buckets in held.items():
+        found[unit_id] += (Quarter(at, quantity, ZERO, ZERO) for at, quantity in buckets)
+    return found
+
+
+def _opened(
+    period: BillingPeriod, terms: Terms, carried: _Carried
+) -> Iterable[tuple[UsageUnit, AllowanceDocument | None, list[Grant]]]:
+    """Each unit with its allowance and the grants that the period opens with, provisionally."""
+    stored = opening_grants(
+        workspace_id=period.workspace_id,
+        unit_ids=[unit.pk for unit in terms.units.values()],
+        start=period.start,
+        end=period.end,
+    )
+    allowances = {allowance.unit: allowance for allowance in terms.plan.allowances}
+    for slug, unit in terms.units.items():
+        left = carried.left.get(unit.pk, {})
+        grants = [
+            replace(grant, quantity=left.get(int(grant.id), grant.quantity))
+            for grant in stored.get(unit.pk, [])
+        ]
+        if rolled_over := carried.rolled_over.get(unit.pk):
+            grants.append(_provisional(GrantKind.ROLLOVER, rolled_over, period))
+        yield unit, allowances.get(slug), grants
+
+
+def _balance(
+    period: BillingPeriod,
+    unit: UsageUnit,
+    allowance: AllowanceDocument | None,
+    grants: list[Grant],
+    now: dt.datetime,
+    counted: Sequence[Quarter],
+    *,
+    grows: bool,
+) -> Balance:
+    bounds = _bounds(period)
+    usage = usage_of([row for row in counted if row.start in bounds])
+    missing = _missing(period, unit, allowance, usage) if grows else ZERO
+    if missing:
+        grants = [*grants, _provisional(GrantKind.ALLOWANCE, missing, period)]
+    is_last = period.end == period.subscription.end
+    result = settle(grants, usage, bounds, allowance=allowance, is_last=is_last, as_of=now)
+    return Balance(
+        unit=unit,
+        period=period,
+        policy=allowance.overage.policy if allowance else PlanAllowance.Policy.NOTIFY,
+        blocks=allowance is not None
+        and allowance.overage.last_resort == PlanAllowance.Policy.BLOCK,
+        granted=sum((grant.quantity for grant in grants), ZERO),
+        used=result.used,
+        remaining=result.available(quarter_floor(now)),
+        result=result,
+    )
+
+
+def _missing(
+    period: BillingPeriod, unit: UsageUnit, allowance: AllowanceDocument | None, usage: Usage
+) -> Decimal:
+    return missing_allowance(
+        allowance, _bounds(period), period.timezone, used=usage.used, places=unit.decimals
+    )
+
+
+def _handed_on(settled: list[Balance], before: _Carried) -> _Carried:
+    """What a period leaves to the next: provisional grants end with it."""
+    left = dict(before.left)
+    for balance in settled:
+        remaining = {
+            outcome.grant.id: outcome.remaining
+            for outcome in balance.result.grants
+            if isinstance(outcome.grant.id, int)
+        }
+        left[balance.unit.pk] = left.get(balance.unit.pk, {}) | remaining
+    rolled_over = {balance.unit.pk: balance.result.rolled_over for balance in settled}
+    return _Carried(left, rolled_over)
+
+
+def _provisional(kind: GrantKind, quantity: Decimal, period: BillingPeriod) -> Grant:
+    """A grant that closing will write, as far as can be said now."""
+    return Grant(
+        id=f"provisional {kind}",
+        kind=kind,
+        quantity=quantity,
+        effective_at=period.start,
+        expires_at=period.end,
+        priority=DEFAULT_PRIORITY[kind],
+    )

@@ -1,0 +1,85 @@
+"""Works out what can still be taken of each unit, and caches it on the balance rows (ENGINE 8).
+
+`UsageWindow.available` is the most that `used + reserved` may come to; with `available_until` but
+without `available` there is no limit. It holds inside one segment (`billing.capacity`). What
+changes it from outside makes it void, by clearing `available_until`:
+
+- whoever holds the workspace alone (`windows.lock_workspace`): credit, periods;
+- recording, where a quantity changes outside the segment or in an earlier window;
+- settling a reservation that was made outside the segment or in an earlier window.
+
+The next reservation then works it out again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from decimal import Decimal
+
+from agencyportal.core.locks import lock_rows
+from agencyportal.core.periods import quarter_floor
+from billing.capacity import capacity_of
+from billing.models import Reservation
+from billing.selectors.balances import Balance, balances
+from clients.models import UsageWindow, Workspace
+
+Held = dict[int, list[tuple[dt.datetime, Decimal]]]
+"""By unit: (quarter hour, quantity)."""
+
+
+def work_out(*, workspace: Workspace, now: dt.datetime) -> None:
+    """Write `available` of every window of the workspace in progress at ``now``.
+
+    Call it with the workspace held alone: nothing is recorded, reserved or granted between what
+    is read here and the end of the transaction.
+    """
+    held: Held = defaultdict(list)
+    rows = Reservation.objects.open().filter(workspace=workspace)
+    for unit_id, reserved_at, quantity in rows.values_list("unit_id", "reserved_at", "quantity"):
+        held[unit_id].append((quarter_floor(reserved_at), quantity))
+    for balance in balances(workspace=workspace, now=now, held=held):
+        _write(balance, now)
+
+
+def _write(balance: Balance, now: dt.datetime) -> None:
+    # The waterfall has burned what is held as well, each at its own time.
+    capacity = capacity_of(balance.result, balance.bounds, now)
+    UsageWindow.objects.filter(
+        workspace_id=balance.period.workspace_id,
+        unit_id=balance.unit.pk,
+        start=balance.period.start,
+    ).update(
+        available=capacity.limit if balance.blocks else None,
+        available_since=capacity.since,
+        available_until=capacity.until,
+    )
+
+
+def give_back(
+    *, workspace_id: int, unit_id: int, freed: list[tuple[int, dt.datetime, Decimal]]
+) -> None:
+    """Take settled reservations of one unit, as (window, reserved at, quantity), off `reserved`.
+
+    Locks the unit's windows from the earliest of these on, by key. Call it with the workspace
+    held, after the reservations are settled.
+    """
+    first = UsageWindow.objects.filter(pk__in=[window_id for window_id, _, _ in freed])
+    starts = min(first.values_list("start", flat=True))
+    windows = lock_rows(
+        UsageWindow.objects.filter(workspace_id=workspace_id, unit_id=unit_id, start__gte=starts)
+    )
+    for window in windows:
+        mine = [(at, quantity) for window_id, at, quantity in freed if window_id == window.pk]
+        earlier = any(at < window.start for _, at, _ in freed)
+        window.reserved -= sum((quantity for _, quantity in mine), Decimal(0))
+        if earlier or not all(is_known(window, quarter_floor(at)) for at, _ in mine):
+            window.available_until = None
+        if mine or earlier:
+            window.save(update_fields=["reserved", "available_until"])
+
+
+def is_known(window: UsageWindow, at: dt.datetime) -> bool:
+    """Whether what is available in a window is worked out for ``at``, and usage then."""
+    since, until = window.available_since, window.available_until
+    return since is not None and until is not None and since <= at < until

@@ -1,0 +1,90 @@
+"""The message that brings a client its invoice."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.template.loader import render_to_string
+from django.utils import translation
+
+from agencyportal.core.formats import Formats
+from billing.documents.invoice_snapshot import InvoiceSnapshot
+from billing.models import Invoice, Mail
+from billing.refusals import RefusedError, refuse_unfit_key
+from clients.models import Client, ClientMember
+
+from .mailing import queue_mail
+
+LONGEST_KEY = 120
+
+
+def resend_invoice(*, invoice: Invoice, now: dt.datetime, key: str) -> Mail:
+    """Queue the message of an issued invoice again, as it was, to who reads invoices now.
+
+    ``key`` makes it this sending: asked for again, it answers with the message that is there.
+    Raises RefusedError for a draft, and where nobody has an address.
+    """
+    refuse_unfit_key(key, longest=LONGEST_KEY)
+    if invoice.state == Invoice.State.DRAFT or invoice.snapshot is None:
+        raise RefusedError(f"{invoice} is not issued yet, so there is nothing to send again.")
+    if not recipients_of(invoice.client):
+        raise RefusedError(
+            f"Nobody reads invoices of {invoice.client}: give it an address, or invite an admin."
+        )
+    with translation.override(invoice.client.language):
+        return queue_invoice_mail(
+            invoice=invoice,
+            snapshot=InvoiceSnapshot.from_dict(invoice.snapshot),
+            path=invoice.document.path,
+            now=now,
+            key=f"invoice:{invoice.number}:{key}",
+        )
+
+
+def queue_invoice_mail(
+    *, invoice: Invoice, snapshot: InvoiceSnapshot, path: str, now: dt.datetime, key: str = ""
+) -> Mail:
+    """Queue the invoice's message, with its PDF at ``path``. Texts are in the active language."""
+    formats = Formats(snapshot.locale, snapshot.currency)
+    context = {
+        "number": snapshot.number,
+        "agency": snapshot.agency.name,
+        "seller": snapshot.seller.name,
+        "buyer": snapshot.buyer.name,
+        "colour": snapshot.agency.colour,
+        "language": formats.bcp47,
+        "tax": formats.money(snapshot.totals.tax) if snapshot.totals.tax else "",
+        "total": formats.money(snapshot.totals.gross),
+        "due": formats.money(snapshot.totals.due),
+        "issue_date": formats.long_day(snapshot.issue_date),
+        "due_date": formats.long_day(snapshot.due_date) if snapshot.due_date else "",
+        "is_settled": not snapshot.totals.due,
+        "sections": [
+            {"name": section.name, "net": formats.money(section.net)}
+            for section in snapshot.sections
+        ],
+        "contact": invoice.agency.email,
+    }
+    return queue_mail(
+        agency=invoice.agency,
+        client=invoice.client,
+        key=key or f"invoice:{invoice.number}",
+        recipients=recipients_of(invoice.client),
+        subject=render_to_string("mail/invoice_subject.txt", context),
+        body_text=render_to_string("mail/invoice.txt", context),
+        body_html=render_to_string("mail/invoice.html", context),
+        attachment_path=path,
+        attachment_name=f"{invoice.number}.pdf",
+        now=now,
+    )
+
+
+def recipients_of(client: Client) -> list[str]:
+    """Where a client's invoices go: its own address, else everybody who may buy for it.
+
+    A client with an address has named who reads invoices; its admins find them in the portal.
+    """
+    if client.email:
+        return [client.email]
+    admins = client.members.filter(role=ClientMember.Role.ADMIN, user__is_active=True)
+    return sorted(admins.values_list("user__email", flat=True))

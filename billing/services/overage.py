@@ -1,0 +1,169 @@
+"""Prices the overage of one unit in a period that closes (ENGINE 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Q
+
+from agencyportal.core.money import plain
+from billing import margin
+from billing.models import BillingPeriod, MarginRule
+from billing.plan_documents import OverageDocument
+from billing.rating import (
+    CostPlus,
+    PerUnit,
+    capped,
+    cost_plus_price,
+    dump_pricing,
+    overage_price,
+)
+from billing.selectors.grants import cost_by_model
+from billing.waterfall import WaterfallResult
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class OveragePrice:
+    """What overage costs, rounded to the currency's digits, and how that came about."""
+
+    amount: Decimal
+    unit_amount: str
+    details: dict[str, Any]
+    rule_id: int | None = None
+
+
+def price_overage(
+    period: BillingPeriod,
+    unit_id: int,
+    overage: OverageDocument,
+    result: WaterfallResult,
+    cost: Decimal,
+) -> OveragePrice | None:
+    """The price of a unit's overage in a period; ``None`` where overage is not charged.
+
+    ``cost``: the unit's priced cost in the period, in its currency. Under a `cost_plus` that
+    states no margin, the margin rule in force when the period started says it: a query for the
+    rules, and one for the cost by model where rules differ by model.
+    """
+    pricing = overage.pricing
+    if not overage.is_charged or pricing is None or not result.overage:
+        return None
+    details: dict[str, Any] = {
+        "pricing": dump_pricing(pricing),
+        "used": plain(result.used),
+        "overage": plain(result.overage),
+    }
+    if overage.cap_amount is not None:
+        details["cap_amount"] = plain(overage.cap_amount)
+    if isinstance(pricing, CostPlus):
+        details["cost"] = plain(cost)
+        if pricing.follows_margin_rule:
+            return _by_margin_rule(period, unit_id, overage, result, cost, details)
+    amount = overage_price(
+        pricing,
+        result.overage,
+        currency=period.currency,
+        cost=cost,
+        used=result.used,
+        cap_amount=overage.cap_amount,
+    )
+    unit_amount = ""
+    if isinstance(pricing, PerUnit) and amount != overage.cap_amount:
+        unit_amount = plain(pricing.unit_amount)
+    return OveragePrice(amount, unit_amount, details)
+
+
+def _by_margin_rule(
+    period: BillingPeriod,
+    unit_id: int,
+    overage: OverageDocument,
+    result: WaterfallResult,
+    cost: Decimal,
+    details: dict[str, Any],
+) -> OveragePrice:
+    rules = margin_rules(period, unit_id)
+    if all(rule.model is None for rule in rules):
+        rule = _rule(rules, period, unit_id, None)
+        price = cost_plus_price(
+            result.overage,
+            cost=cost,
+            used=result.used,
+            percent=rule.percent if rule else ZERO,
+            surcharge=rule.surcharge if rule else ZERO,
+        )
+        in_force: dict[str | None, margin.MarginRule | None] = {None: rule}
+    else:
+        costs = cost_by_model(
+            workspace_id=period.workspace_id, unit_id=unit_id, start=period.start, end=period.end
+        )
+        in_force = {model: _rule(rules, period, unit_id, model) for model in [*costs, None]}
+        price = margin.cost_plus_by_model(
+            result.overage, used=result.used, cost_by_model=costs, rule_by_model=in_force
+        )
+        if costs:
+            in_force = {model: in_force[model] for model in costs}
+            details["cost_by_model"] = {model or "": plain(c) for model, c in costs.items()}
+    details["rules"] = [_rule_details(model, rule) for model, rule in in_force.items()]
+    named = {rule.id for rule in in_force.values() if rule is not None}
+    return OveragePrice(
+        capped(price, overage.cap_amount, period.currency), "", details, _only_one(named)
+    )
+
+
+def margin_rules(period: BillingPeriod, unit_id: int) -> list[margin.MarginRule]:
+    """The rules that may apply to a unit in a period, in force when it started. One query."""
+    rows = MarginRule.objects.filter(
+        Q(workspace=None) | Q(workspace_id=period.workspace_id),
+        Q(client=None) | Q(client_id=period.client_id),
+        Q(unit=None) | Q(unit_id=unit_id),
+        agency_id=period.agency_id,
+        effective_from__lte=period.start,
+    ).order_by("pk")
+    return [
+        margin.MarginRule(
+            id=row.pk,
+            effective_from=row.effective_from,
+            percent=row.percent,
+            surcharge=row.surcharge,
+            floor_percent=row.floor_percent,
+            workspace=row.workspace_id,
+            client=row.client_id,
+            unit=row.unit_id,
+            model=row.model or None,
+        )
+        for row in rows
+    ]
+
+
+def _rule(
+    rules: list[margin.MarginRule], period: BillingPeriod, unit_id: int, model: str | None
+) -> margin.MarginRule | None:
+    return margin.rule_in_force(
+        rules,
+        period_start=period.start,
+        workspace=period.workspace_id,
+        client=period.client_id,
+        unit=unit_id,
+        model=model,
+    )
+
+
+def _rule_details(model: str | None, rule: margin.MarginRule | None) -> Mapping[str, Any]:
+    """How a rule is written on the charge it priced; without one, cost is passed on."""
+    return {
+        "model": model,
+        "rule": None if rule is None else rule.id,
+        "percent": plain(rule.percent if rule else ZERO),
+        "surcharge": plain(rule.surcharge if rule else ZERO),
+    }
+
+
+def _only_one(rule_ids: set[Hashable]) -> int | None:
+    """The rule that a charge can name: with several, its details name them all."""
+    only = next(iter(rule_ids)) if len(rule_ids) == 1 else None
+    return only if isinstance(only, int) else None

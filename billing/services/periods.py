@@ -1,0 +1,180 @@
+"""Makes billing periods with what they open with: windows, allowances, fees.
+
+Everything here runs inside the caller's transaction, under the lock of the workspace's row, and
+repeated it makes nothing twice.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import cast
+
+from agencyportal.core.money import plain
+from agencyportal.core.periods import Interval, Period, next_period, period_at
+from billing.models import BillingPeriod, Charge, CreditGrant, PlanFee, Subscription
+from billing.plan_documents import FeeDocument
+from billing.proration import share_of
+from billing.terms import fee_amount, is_prorated, opening_allowance
+from billing.waterfall import DEFAULT_PRIORITY, GrantKind
+from clients.models import Workspace
+from clients.services import windows
+
+from .plans import Terms, terms_of
+
+
+def bounds_of(period: BillingPeriod) -> Period:
+    """A stored period as the cores see it."""
+    return Period(period.start, period.end, period.full_start, period.full_end)
+
+
+def make_periods(
+    subscription: Subscription,
+    workspace: Workspace,
+    *,
+    now: dt.datetime,
+    terms: Terms | None = None,
+) -> list[BillingPeriod]:
+    """The periods of a subscription that are missing up to the one after ``now``.
+
+    A subscription that has yet to start gets its first period. ``workspace``: its row, locked by
+    the caller. ``terms``: those of its plan version, if they are read already. Returns what was
+    made, in order.
+    """
+    last = subscription.periods.order_by("-start").first()
+    missing = list(_missing(subscription, last, now))
+    if not missing:
+        return []
+    terms = terms or terms_of(subscription.plan_version)
+    grace = dt.timedelta(hours=subscription.agency.grace_hours)
+    made = BillingPeriod.objects.bulk_create(
+        BillingPeriod(
+            agency_id=subscription.agency_id,
+            client_id=subscription.client_id,
+            workspace_id=subscription.workspace_id,
+            subscription=subscription,
+            plan_version_id=subscription.plan_version_id,
+            currency=subscription.currency,
+            timezone=subscription.timezone,
+            start=period.start,
+            end=period.end,
+            full_start=period.full_start,
+            full_end=period.full_end,
+            due_at=period.end + grace,
+            created_at=now,
+        )
+        for period in missing
+    )
+    for unit in terms.units.values():
+        for period in made:
+            windows.open_window(workspace=workspace, unit=unit, start=period.start, end=period.end)
+    CreditGrant.objects.bulk_create(
+        grant for period in made for grant in _allowances(period, terms, now)
+    )
+    is_first = last is None
+    Charge.objects.bulk_create(
+        charge
+        for period in made
+        for charge in _fees(period, terms, now, is_first=is_first and period is made[0])
+    )
+    return made
+
+
+def _missing(
+    subscription: Subscription, last: BillingPeriod | None, now: dt.datetime
+) -> Iterator[Period]:
+    interval = cast(Interval, subscription.plan_version.interval)
+    anchor = subscription.anchor_date
+    zone, end = subscription.timezone, subscription.end
+    period: Period | None
+    if last is not None:
+        period = bounds_of(last)
+    else:
+        period = period_at(subscription.start, subscription.start, interval, anchor, zone, end)
+        if period is not None:
+            yield period
+    while period is not None and period.start <= now:
+        period = next_period(period, interval, anchor, zone, end)
+        if period is not None:
+            yield period
+
+
+def period_grant(
+    period: BillingPeriod,
+    unit_id: int,
+    kind: GrantKind,
+    *,
+    key: str,
+    quantity: Decimal,
+    now: dt.datetime,
+) -> CreditGrant:
+    """A grant, not saved yet, that lasts exactly as long as its period."""
+    return CreditGrant(
+        agency_id=period.agency_id,
+        workspace_id=period.workspace_id,
+        unit_id=unit_id,
+        kind=kind.value,
+        quantity=quantity,
+        priority=DEFAULT_PRIORITY[kind],
+        effective_at=period.start,
+        expires_at=period.end,
+        period=period,
+        key=key,
+        created_at=now,
+    )
+
+
+def _allowances(period: BillingPeriod, terms: Terms, now: dt.datetime) -> Iterator[CreditGrant]:
+    bounds = bounds_of(period)
+    for allowance in terms.plan.allowances:
+        unit = terms.units[allowance.unit]
+        quantity = opening_allowance(allowance, bounds, period.timezone, places=unit.decimals)
+        if quantity:
+            yield period_grant(
+                period,
+                unit.pk,
+                GrantKind.ALLOWANCE,
+                key=f"allowance:{period.pk}:{unit.pk}",
+                quantity=quantity,
+                now=now,
+            )
+
+
+def _fees(
+    period: BillingPeriod, terms: Terms, now: dt.datetime, *, is_first: bool
+) -> Iterator[Charge]:
+    for fee, row in zip(terms.plan.fees, terms.fees, strict=True):
+        if is_first or fee.when == "period":
+            yield _fee_charge(period, fee, row, now)
+
+
+def _fee_charge(period: BillingPeriod, fee: FeeDocument, row: PlanFee, now: dt.datetime) -> Charge:
+    """A fee of one period, due when the period starts."""
+    bounds = bounds_of(period)
+    amount = fee_amount(fee, bounds, period.timezone, period.currency)
+    share = share_of(bounds, period.timezone)
+    is_part = is_prorated(fee) and not share.is_whole
+    days = f" ({share.days} of {share.full_days} days)" if is_part else ""
+    return Charge(
+        agency_id=period.agency_id,
+        client_id=period.client_id,
+        workspace_id=period.workspace_id,
+        period=period,
+        kind=fee.kind,
+        description=f"{fee.name}{days}",
+        unit_amount="" if is_part else plain(fee.amount),
+        amount=amount,
+        currency=period.currency,
+        collected_by=fee.collected_by,
+        details={
+            "fee": row.pk,
+            "amount": plain(fee.amount),
+            "when": fee.when,
+            "days": share.days if is_prorated(fee) else None,
+            "full_days": share.full_days if is_prorated(fee) else None,
+        },
+        bill_at=period.start,
+        key=f"fee:{period.subscription_id}:{period.start.isoformat()}:{row.pk}",
+        created_at=now,
+    )

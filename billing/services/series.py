@@ -1,0 +1,53 @@
+"""Gapless document numbers, taken from a locked row in the transaction that issues."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from agencyportal.core.locks import lock_rows
+from billing.models import DocumentSeries
+
+DIGITS = 6
+"""Numbers are padded to this width, so that they sort as text: ``INV-2026-000042``."""
+
+
+class Taken(NamedTuple):
+    """One number of a series. ``number`` is printed, ``sequence`` is what has no gaps."""
+
+    series: DocumentSeries
+    sequence: int
+    number: str
+
+
+def take_number(*, code: str, prefix: str) -> Taken:
+    """Take the next number of the series ``code``, creating the series with ``prefix`` at 1.
+
+    Call it inside the transaction that issues: the series stays locked until that commits, so
+    numbers follow one another without gaps, and a rollback gives the number back. Take it last:
+    everybody else who issues waits. Locks: the document first, then its series.
+
+    Raises TransactionManagementError outside a transaction, where a crash would leave a gap, and
+    ValueError when the series exists with another prefix.
+    """
+    series = _locked(code) or _begun(code, prefix)
+    if series.prefix != prefix:
+        raise ValueError(
+            f"The series {code} prints {series.prefix!r}, not {prefix!r}: "
+            "a series keeps its prefix; begin a new one."
+        )
+    sequence = series.next_number
+    series.next_number = sequence + 1
+    series.save(update_fields=["next_number"])
+    return Taken(series, sequence, f"{prefix}{sequence:0{DIGITS}d}")
+
+
+def _locked(code: str) -> DocumentSeries | None:
+    return next(iter(lock_rows(DocumentSeries.objects.filter(code=code))), None)
+
+
+def _begun(code: str, prefix: str) -> DocumentSeries:
+    """A new series; the one that somebody else began at the same time, once they are done."""
+    DocumentSeries.objects.bulk_create(
+        [DocumentSeries(code=code, prefix=prefix)], ignore_conflicts=True
+    )
+    return lock_rows(DocumentSeries.objects.filter(code=code))[0]

@@ -1,0 +1,205 @@
+"""Puts workspaces on plans, keeps their next period ready, and ends them (ENGINE 1, 4)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from typing import cast
+
+from django.db import transaction
+from django.db.models import F, Max, Q
+
+from agencyportal.core.periods import Interval, quarter_ceil, quarter_floor, resolve_anchor
+from billing.models import BillingPeriod, PlanVersion, Subscription
+from billing.refusals import RefusedError
+from clients.models import User, Workspace
+from clients.services import windows
+
+from .periods import make_periods
+from .plans import anchor_of
+
+_logger = logging.getLogger(__name__)
+
+
+@transaction.atomic
+def activate(
+    *,
+    workspace: Workspace,
+    plan_version: PlanVersion,
+    start: dt.datetime,
+    now: dt.datetime,
+    end: dt.datetime | None = None,
+    created_by: User | None = None,
+) -> Subscription:
+    """Put a workspace on a published plan version from ``start`` until ``end`` (exclusive).
+
+    ``start`` moves back and ``end`` forward to the quarter hour. Makes the periods up to ``now``
+    and the one after, with their windows, allowances and fees. A ``start`` in the past bills from
+    then, usage that was reported before included. Asked for again, it answers with the
+    subscription that is there.
+
+    Raises RefusedError for a draft, another agency's plan, a currency that is not the client's, a
+    time that another subscription covers, and a start before what is closed. Locks the
+    workspace's row.
+    """
+    begins = quarter_floor(start)
+    ends = None if end is None else quarter_ceil(end)
+    locked = windows.lock_workspace(workspace.pk)
+    subscription = locked.subscriptions.filter(start=begins, plan_version=plan_version).first()
+    if subscription is None or subscription.end != ends:
+        _refuse_unfit(locked, plan_version)
+        _refuse_unfit_times(locked, begins, ends)
+        subscription = Subscription.objects.create(
+            agency_id=locked.agency_id,
+            client_id=locked.client_id,
+            workspace=locked,
+            plan_version=plan_version,
+            currency=locked.client.currency,
+            timezone=locked.client.timezone,
+            anchor_date=_anchor_date(plan_version, begins, locked.client.timezone),
+            start=begins,
+            end=ends,
+            created_at=now,
+            created_by=created_by,
+        )
+    make_periods(subscription, locked, now=now)
+    return subscription
+
+
+@transaction.atomic
+def ensure_periods(*, subscription: Subscription, now: dt.datetime) -> list[BillingPeriod]:
+    """Make the periods that are missing up to the one after ``now``; returns what was made.
+
+    Locks the workspace's row.
+    """
+    locked = windows.lock_workspace(subscription.workspace_id)
+    return make_periods(_with_plan(subscription), locked, now=now)
+
+
+def ensure_due_periods(*, now: dt.datetime, limit: int | None = None) -> int:
+    """Make the next period of every subscription that has none; returns how many were made.
+
+    Each subscription in its own transaction; one that fails is logged and holds up no other.
+    """
+    made = 0
+    for subscription in _without_next_period(now)[:limit]:
+        try:
+            made += len(ensure_periods(subscription=subscription, now=now))
+        except Exception:
+            _logger.exception("no next period for subscription %s", subscription.pk)
+    return made
+
+
+@transaction.atomic
+def end(*, subscription: Subscription, end: dt.datetime, now: dt.datetime) -> Subscription:
+    """Let a subscription run out at ``end`` (exclusive), moved forward to the quarter hour.
+
+    The period that ``end`` falls into becomes its last, and a partial one unless ``end`` is its
+    boundary. To cancel on day d, pass the first instant of d + 1. Asked for again, it changes
+    nothing.
+
+    Raises RefusedError where ``end`` lies before the end of a period that is made already, before
+    the start, or where another subscription follows earlier. Locks the workspace's row.
+    """
+    ends = quarter_ceil(end)
+    locked = windows.lock_workspace(subscription.workspace_id)
+    current = _with_plan(subscription)
+    if current.end == ends:
+        return current
+    _refuse_unfit_end(current, ends)
+    _refuse_overlap(locked, current.start, ends, but=current)
+    current.end = ends
+    current.save(update_fields=["end"])
+    make_periods(current, locked, now=now)
+    return current
+
+
+def _with_plan(subscription: Subscription) -> Subscription:
+    """The subscription as it is under the lock, with what making periods reads."""
+    found = Subscription.objects.select_related("plan_version__plan", "agency")
+    return found.get(pk=subscription.pk)
+
+
+def _without_next_period(now: dt.datetime) -> list[Subscription]:
+    running = Subscription.objects.annotate(
+        last_start=Max("periods__start"), last_end=Max("periods__end")
+    )
+    return list(
+        running.filter(Q(last_start=None) | Q(last_start__lte=now))
+        .filter(Q(end=None) | Q(last_end=None) | Q(last_end__lt=F("end")))
+        .order_by("pk")
+    )
+
+
+def _refuse_unfit(workspace: Workspace, version: PlanVersion) -> None:
+    if version.published_at is None:
+        raise RefusedError(f"{version} is a draft; publish it before anyone is put on it.")
+    if version.plan.agency_id != workspace.agency_id:
+        raise RefusedError(f"{version.plan} is not a plan of {workspace.agency}.")
+    if version.plan.currency != workspace.client.currency:
+        raise RefusedError(
+            f"{version.plan} is sold in {version.plan.currency}, and {workspace.client} pays in "
+            f"{workspace.client.currency}; choose a plan in the client's currency."
+        )
+
+
+def _refuse_unfit_times(
+    workspace: Workspace, begins: dt.datetime, ends: dt.datetime | None
+) -> None:
+    if ends is not None and ends <= begins:
+        raise RefusedError(
+            f"A subscription must end after it starts, at {begins:%Y-%m-%d %H:%M} UTC."
+        )
+    settled = workspace.settled_until
+    if settled is not None and begins < settled:
+        raise RefusedError(
+            f"{workspace} is closed up to {settled:%Y-%m-%d %H:%M} UTC; start there or later."
+        )
+    _refuse_overlap(workspace, begins, ends)
+
+
+def _refuse_overlap(
+    workspace: Workspace,
+    begins: dt.datetime,
+    ends: dt.datetime | None,
+    *,
+    but: Subscription | None = None,
+) -> None:
+    overlapping = workspace.subscriptions.filter(Q(end=None) | Q(end__gt=begins))
+    if ends is not None:
+        overlapping = overlapping.filter(start__lt=ends)
+    if but is not None:
+        overlapping = overlapping.exclude(pk=but.pk)
+    other = overlapping.select_related("plan_version__plan").order_by("start").first()
+    if other is not None:
+        until = f"{other.end:%Y-%m-%d %H:%M} UTC" if other.end else "further notice"
+        raise RefusedError(
+            f"{workspace} is on {other.plan_version} from {other.start:%Y-%m-%d %H:%M} UTC until "
+            f"{until}; end that first, or choose times around it."
+        )
+
+
+def _refuse_unfit_end(subscription: Subscription, ends: dt.datetime) -> None:
+    if ends <= subscription.start:
+        raise RefusedError(
+            f"A subscription must end after it starts, at {subscription.start:%Y-%m-%d %H:%M} UTC."
+        )
+    last = subscription.periods.order_by("-start").first()
+    if last is None:
+        return
+    if last.end == subscription.end:
+        raise RefusedError(
+            f"The last period is made already and ends at {last.end:%Y-%m-%d %H:%M} UTC; start a "
+            "new subscription there instead."
+        )
+    if ends < last.end:
+        raise RefusedError(
+            f"The period up to {last.end:%Y-%m-%d %H:%M} UTC is made already, with its allowance "
+            "and fees; end there or later."
+        )
+
+
+def _anchor_date(version: PlanVersion, begins: dt.datetime, timezone: str) -> dt.date:
+    """The local date from which the subscription's boundaries are counted, for good."""
+    interval = cast(Interval, version.interval)
+    return resolve_anchor(begins, interval, anchor_of(version), timezone)

@@ -1,0 +1,263 @@
+"""What a scenario costs: a plan run over its usage, period by period (ENGINE 14).
+
+Pure: the same cores that close real periods, fed from a document instead of the database.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from itertools import count
+from typing import Final
+
+from agencyportal.core.money import round_money
+from agencyportal.core.periods import Period, iter_periods, quarter_ceil, quarter_floor
+
+from .auto_top_up import automatic_grants
+from .durations import Duration
+from .plan_documents import AllowanceDocument, PlanDocument, TopUpDocument
+from .rating import minimum_shortfall, overage_price
+from .scenario import GrantDocument, ScenarioDocument
+from .settlement import Quarter, Usage, settle, usage_of
+from .simulation_result import Line, PeriodResult, SimulationResult, UnitResult, instant_text
+from .terms import closing_allowance, fee_amount, minimum_due
+from .waterfall import DEFAULT_PRIORITY, Grant, GrantKind, WaterfallResult
+
+ZERO: Final = Decimal(0)
+ONE: Final = Decimal(1)
+
+
+def simulate(scenario: ScenarioDocument) -> SimulationResult:
+    """Price a scenario: every period begun before ``until``, with what happened up to then."""
+    plan = scenario.plan
+    run = _Run(scenario)
+    periods = iter_periods(
+        scenario.start, plan.interval, plan.anchor, run.timezone, end=scenario.end
+    )
+    results: list[PeriodResult] = []
+    for period in periods:
+        if period.start >= scenario.until:
+            break
+        results.append(run.settle(period, is_first=not results))
+    return SimulationResult(plan.currency, tuple(results))
+
+
+@dataclass(slots=True)
+class _Unit:
+    """What is known of one unit: its usage by quarter hour, and the grants it still has."""
+
+    name: str
+    allowance: AllowanceDocument | None
+    quarters: list[Quarter]
+    carried: list[Grant] = field(default_factory=list)
+    rolled_over: Decimal = ZERO
+
+    def usage_between(self, start: datetime, end: datetime) -> Usage:
+        first, last = (bisect_left(self.quarters, (instant,)) for instant in (start, end))
+        return usage_of(self.quarters[first:last])
+
+
+class _Run:
+    """One run over the periods of a scenario, which hand their grants on in order."""
+
+    def __init__(self, scenario: ScenarioDocument) -> None:
+        self.scenario = scenario
+        self.plan: PlanDocument = scenario.plan
+        if self.plan.timezone is None:
+            raise ValueError("the plan of a scenario needs a time zone")
+        self.timezone: str = self.plan.timezone
+        self.units = _units(scenario)
+        self.bands = {band.name: band for band in self.plan.top_ups}
+        self.last_end = None if scenario.end is None else quarter_ceil(scenario.end)
+        self._made = count()
+
+    def settle(self, period: Period, *, is_first: bool) -> PeriodResult:
+        """Close one period, or look at it as far as ``until`` has come."""
+        lines = list(self._fee_lines(period, is_first=is_first))
+        units, usage_lines = [], []
+        for unit in self.units:
+            result, bought, overage_lines = self._settle_unit(unit, period, is_first=is_first)
+            units.append(UnitResult(unit.name, result))
+            lines += bought
+            usage_lines += overage_lines
+        lines += usage_lines
+        lines += self._minimum_lines(period, lines)
+        return PeriodResult(period, tuple(units), tuple(lines))
+
+    def _fee_lines(self, period: Period, *, is_first: bool) -> Iterator[Line]:
+        for fee in self.plan.fees:
+            if fee.when == "once" and not is_first:
+                continue
+            amount = fee_amount(fee, period, self.timezone, self.plan.currency)
+            yield Line(fee.kind, fee.name, None, ONE, amount, fee.collected_by)
+
+    def _settle_unit(
+        self, unit: _Unit, period: Period, *, is_first: bool
+    ) -> tuple[WaterfallResult, list[Line], list[Line]]:
+        """The unit's waterfall, the lines of its top-ups, and those of its overage."""
+        until = self.scenario.until
+        usage = unit.usage_between(period.start, min(period.end, until))
+        grants = [*unit.carried, *self._period_grants(unit, period, usage.used)]
+        grants += self._given(unit, period, is_first=is_first)
+        bought = self._bought(unit, period)
+        grants += (grant for _, grant in bought)
+        automatic = self._bought_automatically(unit, period, grants, usage)
+        grants += (grant for _, grant in automatic)
+        is_last = period.end == self.last_end
+        result = settle(
+            grants, usage, period, allowance=unit.allowance, is_last=is_last, as_of=until
+        )
+        unit.carried = [
+            replace(outcome.grant, quantity=outcome.remaining)
+            for outcome in result.grants
+            if outcome.remaining
+        ]
+        unit.rolled_over = result.rolled_over
+        top_ups = [self._top_up_line(band) for band, _ in [*bought, *automatic]]
+        return result, top_ups, list(self._overage_lines(unit, result, usage.cost))
+
+    def _period_grants(self, unit: _Unit, period: Period, used: Decimal) -> Iterator[Grant]:
+        """The rollover and the allowance that a period opens with."""
+        if unit.rolled_over:
+            yield self._period_grant(GrantKind.ROLLOVER, unit, period, unit.rolled_over)
+        if unit.allowance is not None:
+            quantity = closing_allowance(unit.allowance, period, self.timezone, used=used)
+            yield self._period_grant(GrantKind.ALLOWANCE, unit, period, quantity)
+
+    def _period_grant(
+        self, kind: GrantKind, unit: _Unit, period: Period, quantity: Decimal
+    ) -> Grant:
+        return Grant(
+            id=f"{kind}:{unit.name}:{instant_text(period.start)}",
+            kind=kind,
+            quantity=quantity,
+            effective_at=period.start,
+            expires_at=period.end,
+            priority=DEFAULT_PRIORITY[kind],
+            sequence=next(self._made),
+        )
+
+    def _given(self, unit: _Unit, period: Period, *, is_first: bool) -> Iterator[Grant]:
+        """Grants of the scenario that take effect in this period, or before the first one."""
+        for document in self.scenario.grants:
+            grant = self._given_grant(document)
+            if document.unit != unit.name or grant.effective_at >= self.scenario.until:
+                continue
+            lapsed = grant.expires_at is not None and grant.expires_at <= period.start
+            is_early = is_first and grant.effective_at < period.start and not lapsed
+            if is_early or grant.effective_at in period:
+                yield replace(grant, sequence=next(self._made))
+
+    def _given_grant(self, document: GrantDocument) -> Grant:
+        expires_at = document.expires_at
+        return Grant(
+            id=document.id,
+            kind=document.kind,
+            quantity=document.quantity,
+            effective_at=quarter_floor(document.effective_at),
+            expires_at=None if expires_at is None else quarter_ceil(expires_at),
+            priority=document.priority,
+        )
+
+    def _bought(self, unit: _Unit, period: Period) -> list[tuple[TopUpDocument, Grant]]:
+        """Top-ups bought in this period before ``until``, in the order in which they were."""
+        purchases = sorted(
+            (purchase.at, number, purchase.top_up)
+            for number, purchase in enumerate(self.scenario.purchases, start=1)
+            if purchase.top_up.unit == unit.name
+        )
+        return [
+            (band, self._top_up_grant(f"top_up:{number}", band, at, period))
+            for at, number, band in purchases
+            if quarter_floor(at) in period and quarter_floor(at) < self.scenario.until
+        ]
+
+    def _bought_automatically(
+        self, unit: _Unit, period: Period, grants: list[Grant], usage: Usage
+    ) -> list[tuple[TopUpDocument, Grant]]:
+        auto = unit.allowance.overage.auto_top_up if unit.allowance else None
+        if auto is None:
+            return []
+        band = self.bands[auto.band]
+        numbers = count(1)
+
+        def make_grant(at: datetime) -> Grant:
+            name = f"automatic:{unit.name}:{instant_text(period.start)}:{next(numbers)}"
+            return self._top_up_grant(name, band, at, period)
+
+        made = automatic_grants(auto, band, grants, usage.buckets, make_grant)
+        return [(band, grant) for grant in made]
+
+    def _top_up_grant(self, name: str, band: TopUpDocument, at: datetime, period: Period) -> Grant:
+        return Grant(
+            id=name,
+            kind=GrantKind.TOP_UP,
+            quantity=band.quantity,
+            effective_at=quarter_floor(at),
+            expires_at=top_up_expiry(band.expires, at, period, self.timezone),
+            priority=DEFAULT_PRIORITY[GrantKind.TOP_UP],
+            sequence=next(self._made),
+        )
+
+    def _top_up_line(self, band: TopUpDocument) -> Line:
+        amount = round_money(band.price, self.plan.currency)
+        return Line("top_up", band.name, band.unit, band.quantity, amount)
+
+    def _overage_lines(self, unit: _Unit, result: WaterfallResult, cost: Decimal) -> Iterator[Line]:
+        overage = unit.allowance.overage if unit.allowance else None
+        if overage is None or not (overage.is_charged and overage.pricing and result.overage):
+            return
+        amount = overage_price(
+            overage.pricing,
+            result.overage,
+            currency=self.plan.currency,
+            cost=cost,
+            used=result.used,
+            cap_amount=overage.cap_amount,
+        )
+        yield Line("overage", f"Overage: {unit.name}", unit.name, result.overage, amount)
+
+    def _minimum_lines(self, period: Period, lines: list[Line]) -> list[Line]:
+        minimum = self.plan.minimum_commitment
+        if minimum is None or period.end > self.scenario.until:
+            return []
+        due = minimum_due(minimum, period, self.timezone, self.plan.currency)
+        counted = (line.amount for line in lines if line.kind in ("overage", "top_up"))
+        missing = minimum_shortfall(due, sum(counted, ZERO))
+        return [Line("minimum", "Minimum commitment", None, ONE, missing)] if missing else []
+
+
+def top_up_expiry(expires: str, at: datetime, period: Period, timezone: str) -> datetime | None:
+    """When a band bought at ``at``, in ``period``, expires; ``None`` is never."""
+    if expires == "never":
+        return None
+    if expires == "period_end":
+        return period.end
+    return quarter_ceil(Duration.parse(expires).after(at, timezone))
+
+
+def _units(scenario: ScenarioDocument) -> list[_Unit]:
+    """The plan's units with the usage before ``until``, added up by quarter hour."""
+    quantities: dict[str, dict[datetime, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    costs: dict[str, dict[datetime, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for usage in scenario.usage:
+        bucket = quarter_floor(usage.time)
+        if bucket < scenario.until:
+            quantities[usage.unit][bucket] += usage.quantity
+            costs[usage.unit][bucket] += usage.cost or ZERO
+    allowances = {allowance.unit: allowance for allowance in scenario.plan.allowances}
+    return [
+        _Unit(
+            name=name,
+            allowance=allowances.get(name),
+            quarters=[
+                Quarter(start, quantity, costs[name][start], ZERO)
+                for start, quantity in sorted(quantities[name].items())
+            ],
+        )
+        for name in scenario.plan.units
+    ]

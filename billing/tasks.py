@@ -1,0 +1,71 @@
+"""Small ticks of the schedule: each looks for work in the database, and may run twice or at once.
+
+Nothing is passed in but the time: what is due is decided by rows, so a task that was lost with its
+worker is made up for by the next tick. Batches keep a tick well below the worker's time limit.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from celery import shared_task
+from django.utils import timezone
+
+from billing.services.alerts import check_alerts
+from billing.services.closing import close_due_periods
+from billing.services.invoicing import draft_invoices, issue_due_invoices
+from billing.services.mailing import send_due_mail
+from billing.services.rendering import render_due_documents
+from billing.services.reservations import expire_reservations
+from billing.services.subscriptions import ensure_due_periods
+
+CLOSINGS: Final = 1000
+DOCUMENTS: Final = 100
+MESSAGES: Final = 200
+RESERVATIONS: Final = 10_000
+WORKSPACES: Final = 1000
+
+
+@shared_task
+def ensure_next_periods() -> int:
+    """Make the period after the current one of every subscription, before it starts."""
+    return ensure_due_periods(now=timezone.now())
+
+
+@shared_task
+def tick_close() -> int:
+    """Close the periods whose end and grace have passed."""
+    return len(close_due_periods(now=timezone.now(), limit=CLOSINGS))
+
+
+@shared_task
+def tick_invoices() -> int:
+    """Draft what became due, and issue every draft."""
+    now = timezone.now()
+    draft_invoices(now=now)
+    issued, _failed = issue_due_invoices(now=now)
+    return len(issued)
+
+
+@shared_task
+def tick_render() -> int:
+    """Render issued invoices that are not on disk yet."""
+    return render_due_documents(now=timezone.now(), limit=DOCUMENTS)
+
+
+@shared_task
+def tick_mail() -> int:
+    """Send messages that are due."""
+    return send_due_mail(now=timezone.now(), limit=MESSAGES)
+
+
+@shared_task
+def tick_alerts() -> int:
+    """Tell people which thresholds their usage has reached."""
+    return check_alerts(now=timezone.now(), limit=WORKSPACES)
+
+
+@shared_task
+def tick_expire_reservations() -> int:
+    """Free the units of reservations that nobody settled in time."""
+    return expire_reservations(now=timezone.now(), limit=RESERVATIONS)
