@@ -1,0 +1,1 @@
+"""What the agency earns: earnings, payouts, statements."""

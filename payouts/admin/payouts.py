@@ -1,0 +1,161 @@
+"""Payouts: a month's earnings, frozen, with the statement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_safe
+
+from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
+from agencyportal.core.admin_columns import money, state, told
+from agencyportal.core.admin_dialogs import link
+from agencyportal.core.admin_documents import document_response, words_about
+from agencyportal.core.rendered import RenderedDocument
+from billing.services.document_files import DamagedDocumentError, read_document
+from payouts.models import Payout, PayoutItem, StatementDocument
+
+STATES = {
+    "draft": "info",
+    "approved": "warning",
+    "paid": "success",
+    "failed": "danger",
+    "cancelled": "default",
+    "carried": "default",
+}
+
+
+@told("Month", ordering="month")
+def month(payout: Payout) -> str:
+    return f"{payout.month:%B %Y}"
+
+
+@told("Statement")
+def file(payout: Payout) -> str:
+    return words_about(getattr(payout, "document", None))
+
+
+@told("Earning")
+def earning(item: PayoutItem) -> str:
+    return item.earning.description
+
+
+@told("Kind")
+def kind(item: PayoutItem) -> str:
+    return str(item.earning.get_kind_display())
+
+
+@told("Amount")
+def amount(item: PayoutItem) -> str:
+    return money(item.earning.amount, item.earning.currency)
+
+
+@told("On")
+def occurred(item: PayoutItem) -> str:
+    return f"{item.earning.occurred_at:%Y-%m-%d}"
+
+
+class ItemInline(ScopedInline):
+    model = PayoutItem
+    fields = (occurred, earning, kind, amount)
+    verbose_name_plural = "earnings"
+    show_change_link = False
+    per_page = 25
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).select_related("earning").order_by("pk")
+
+
+@admin.register(Payout)
+class PayoutAdmin(ReadOnlyAdmin):
+    """Built by the schedule when a month is over; every figure opens into its earnings."""
+
+    list_display = (
+        "number",
+        month,
+        "agency",
+        "currency",
+        "revenue",
+        "routed_cost",
+        "platform_fee",
+        "amount",
+        state("state", STATES),
+    )
+    list_filter = ("state", "agency", "currency")
+    list_select_related = ("agency",)
+    search_fields = ("number", "agency__name", "agency__slug")
+    date_hierarchy = "month"
+    inlines = (ItemInline,)
+    fieldsets = (
+        (None, {"fields": (("agency", month), ("state", "built_at", "currency"))}),
+        (
+            "How it comes about",
+            {
+                "fields": (
+                    ("opening", "revenue"),
+                    "adjustments",
+                    ("routed_cost", "platform_fee"),
+                    ("amount", "closing"),
+                )
+            },
+        ),
+        ("Document", {"fields": (file,)}),
+    )
+    readonly_fields = (month, file)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).select_related("agency").defer("snapshot")
+
+    def more_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path(
+                "<path:object_id>/statement/",
+                wrap(self.statement_view),
+                name=self._url_name("statement"),
+            )
+        ]
+
+    def links(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:  # noqa: ARG002
+        document = getattr(obj, "document", None)
+        if document is None or document.state != RenderedDocument.State.RENDERED:
+            return []
+        return [link("Statement", "download", self.url("statement", obj))]
+
+    @property
+    def statement_view(self) -> Any:
+        @require_safe
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            """The statement of record, proved by its hash."""
+            payout = self.get_object(request, object_id)
+            if payout is None:
+                raise Http404
+            document = StatementDocument.objects.filter(
+                payout=payout, state=RenderedDocument.State.RENDERED
+            ).first()
+            return document_response(
+                document, read_document, f"{payout}.pdf", damaged=DamagedDocumentError
+            )
+
+        return view
+
+
+@admin.register(StatementDocument)
+class StatementDocumentAdmin(ReadOnlyAdmin):
+    """The PDFs of statements."""
+
+    list_display = ("payout", "state", "size", "attempts", "rendered_at", "error")
+    list_filter = ("state",)
+    list_select_related = ("payout",)
+    search_fields = ("payout__number",)
+    fields = (
+        ("payout", "state"),
+        ("path", "size"),
+        "sha256",
+        ("attempts", "claimed_at"),
+        "rendered_at",
+        "error",
+    )

@@ -1,0 +1,13 @@
+"""What payouts never changes once it is written; core.append_only enforces it."""
+
+from agencyportal.core.append_only import protect
+
+protect("payouts.Earning")
+protect("payouts.Payout", mutable=("state",))
+protect("payouts.PayoutItem")
+protect("payouts.PlatformFeeRule")
+protect(
+    "payouts.StatementDocument",
+    mutable=("state", "attempts", "claimed_at", "error"),
+    when="OLD.state = 'rendered'",
+)

@@ -1,0 +1,1 @@
+"""The documents an agency receives: their frozen snapshots and how those are printed."""

@@ -1,0 +1,80 @@
+"""What an agency agreed on with the platform about its earnings."""
+
+from __future__ import annotations
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.timezone import now
+
+from agencyportal.core.fields import MoneyField, QuantityField
+from agencyportal.core.tenancy import ScopedQuerySet
+from clients.models import Agency
+
+
+class PayoutTermsQuerySet(ScopedQuerySet["PayoutTerms"]):
+    agency_path = "agency"
+
+
+class PayoutTerms(models.Model):
+    """When and from what amount an agency is paid."""
+
+    agency = models.OneToOneField(Agency, on_delete=models.PROTECT, related_name="payout_terms")
+    payout_day = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(28)],
+        help_text="Day of the following month on which a month's payout is made up.",
+    )
+    minimum_amount = MoneyField(
+        default=0, help_text="A smaller payout is carried forward, in the payout's currency."
+    )
+    account_hint = models.CharField(
+        max_length=100, blank=True, help_text="Where it is paid to, as printed: DE** **** 1234."
+    )
+
+    objects = PayoutTermsQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "payout terms"
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(minimum_amount__gte=0), name="payout_minimum_not_negative"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Payout terms of {self.agency}"
+
+
+class PlatformFeeRuleQuerySet(ScopedQuerySet["PlatformFeeRule"]):
+    agency_path = "agency"
+
+
+class PlatformFeeRule(models.Model):
+    """The platform's share of paid revenue, from a date until the next rule of the same kind.
+
+    A rule for the line's own kind wins over one for any kind.
+    """
+
+    agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="fee_rules")
+    line_kind = models.CharField(
+        max_length=20, default="", blank=True, help_text="An invoice line's kind; empty: any."
+    )
+    percent = QuantityField(help_text="5 means 5 % of the net amount paid.")
+    effective_from = models.DateTimeField(help_text="Applies to payments received from here on.")
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    objects = PlatformFeeRuleQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("agency", "line_kind", "effective_from"), name="fee_rule_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(percent__gte=0, percent__lte=100),
+                name="fee_rule_percent_in_range",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.percent} % of {self.line_kind or 'everything'}"

@@ -1,0 +1,60 @@
+"""Everything that is proved, in the order in which one thing rests on another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from billing.services.plans import Terms
+from clients.models import Workspace
+
+from .alerts import check_alerts
+from .charges import check_charges
+from .documents import check_documents
+from .earnings import check_earnings
+from .events import Rules
+from .findings import Finding
+from .invoices import check_invoices
+from .numbers import check_numbers
+from .payouts import check_payouts
+from .periods import WorkspaceBooks, check_periods
+from .reservations import check_reservations
+from .scope import Scope
+from .triggers import check_triggers
+from .usage import Quarters, check_usage
+from .waterfall import check_waterfalls
+
+
+def reconcile(
+    scope: Scope, *, progress: Callable[[str], None] = lambda _what: None
+) -> Iterator[Finding]:
+    """Prove the books of a scope. Reads only; memory does not grow with their size.
+
+    Call it where the database stands still (`scope.standing_still`). ``progress`` is told what
+    comes next.
+    """
+    terms: dict[int, Terms] = {}
+    workspaces = scope.of(Workspace.objects.select_related("client")).order_by("slug")
+    for workspace in workspaces:
+        progress(workspace.slug)
+        yield from _check_workspace(workspace, terms)
+    for what, findings in (
+        ("invoices", check_invoices(scope)),
+        ("numbers", check_numbers()),
+        ("earnings", check_earnings(scope)),
+        ("payouts", check_payouts(scope)),
+        ("files", check_documents(scope)),
+        ("alerts", check_alerts(scope)),
+        ("triggers", check_triggers()),
+    ):
+        progress(what)
+        yield from findings
+
+
+def _check_workspace(workspace: Workspace, terms: dict[int, Terms]) -> Iterator[Finding]:
+    quarters: Quarters = {}
+    yield from check_usage(workspace, Rules.load(workspace), quarters)
+    yield from check_reservations(workspace)
+    books = WorkspaceBooks.load(workspace, terms)
+    yield from check_periods(books)
+    yield from check_waterfalls(books, quarters)
+    yield from check_charges(books)

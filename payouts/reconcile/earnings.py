@@ -1,0 +1,115 @@
+"""Earnings, worked out again from payments, fee rules and closed periods."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from django.db.models import Exists, OuterRef, Prefetch
+
+from billing.models import BillingPeriod, Invoice, InvoiceLine, Payment, PeriodUsage
+from clients.models import UsageUnit
+from payouts.accrual import COMPARED, revenue_of, routed_cost_of
+from payouts.models import Earning
+from payouts.revenue import FeeRule
+from payouts.services.earnings import fee_rules, routed_costs, unbilled_routed
+
+from .findings import Checked, Finding, compare, difference, missing, unexpected
+from .scope import CHUNK, Scope
+
+SUBJECT: Final = "Earnings"
+
+
+def name_of(earning: Earning) -> str:
+    return f"{earning.description}, {earning.key}"
+
+
+def check_earnings(scope: Scope) -> Iterator[Finding]:
+    """Every earning of payments and periods. A payment or period without any is waiting to be
+    posted; one with some of its earnings is not."""
+    rules: dict[int, list[FeeRule]] = {}
+    yield from _check_revenue(scope, rules)
+    yield from _check_routed_cost(scope)
+    adjustments = scope.of(Earning.objects.filter(kind=Earning.Kind.ADJUSTMENT))
+    yield Checked(SUBJECT, adjustments.count())
+
+
+def _check_revenue(scope: Scope, rules: dict[int, list[FeeRule]]) -> Iterator[Finding]:
+    paid = Exists(Payment.objects.filter(invoice=OuterRef("pk")))
+    invoices = (
+        scope.of(Invoice.objects.filter(paid))
+        .prefetch_related(
+            Prefetch("lines", InvoiceLine.objects.select_related("charge").order_by("position")),
+            Prefetch("payments", Payment.objects.order_by("pk").prefetch_related("earnings")),
+        )
+        .order_by("pk")
+    )
+    for invoice in invoices.iterator(chunk_size=CHUNK // 20):
+        if invoice.agency_id not in rules:
+            rules[invoice.agency_id] = fee_rules(invoice.agency_id)
+        yield from _check_invoice(invoice, rules[invoice.agency_id])
+
+
+def _check_invoice(invoice: Invoice, rules: list[FeeRule]) -> Iterator[Finding]:
+    payments = list(invoice.payments.all())
+    try:
+        expected = list(revenue_of(invoice, invoice.lines.all(), payments, rules))
+    except ValueError as error:
+        name = f"invoice {invoice.number}"
+        yield difference(SUBJECT, invoice, name, "payments", "as they are", f"split ({error})")
+        return
+    by_payment: dict[int | None, list[Earning]] = defaultdict(list)
+    for earning in expected:
+        by_payment[earning.payment_id].append(earning)
+    for payment in payments:
+        stored = list(payment.earnings.all())
+        yield from _match(by_payment[payment.pk], stored)
+
+
+def _check_routed_cost(scope: Scope) -> Iterator[Finding]:
+    """Closed periods with platform-paid cost, or with an earning that says so."""
+    counted = PeriodUsage.objects.filter(period=OuterRef("pk"), platform_cost__gt=0)
+    unbilled = unbilled_routed().filter(
+        workspace=OuterRef("workspace"),
+        occurred_at__gte=OuterRef("start"),
+        occurred_at__lt=OuterRef("end"),
+    )
+    costs = Earning.objects.filter(kind=Earning.Kind.ROUTED_COST)
+    posted = costs.filter(period=OuterRef("pk"))
+    periods = (
+        scope.of(BillingPeriod.objects.all())
+        .filter(Exists(counted) | Exists(unbilled) | Exists(posted))
+        .prefetch_related(Prefetch("earnings", costs, to_attr="routed"))
+        .order_by("pk")
+    )
+    units: dict[int, UsageUnit] = {}
+    for period in periods.iterator(chunk_size=CHUNK // 10):
+        stored: list[Earning] = period.routed  # type: ignore[attr-defined]
+        expected: list[Earning] = []
+        if period.state == BillingPeriod.State.CLOSED:
+            amounts = routed_costs(period)
+            units |= UsageUnit.objects.in_bulk(amounts.keys() - units.keys())
+            expected = list(routed_cost_of(period, amounts, units))
+        yield from _match(expected, stored)
+
+
+def _match(expected: Iterable[Earning], stored: list[Earning]) -> Iterator[Finding]:
+    """Stored earnings of one cause against what it brings."""
+    wanted = {earning.key: earning for earning in expected}
+    if wanted and not stored:
+        yield Checked(SUBJECT, 0, open=len(wanted))
+        return
+    for earning in stored:
+        recomputed = wanted.pop(earning.key, None)
+        if recomputed is None:
+            yield unexpected(SUBJECT, earning, name_of(earning), earning.amount)
+            continue
+        fields = {
+            name.removesuffix("_id"): (getattr(earning, name), getattr(recomputed, name))
+            for name in COMPARED
+        }
+        yield from compare(SUBJECT, earning, name_of(earning), fields)
+    for earning in wanted.values():
+        yield missing(SUBJECT, Earning, name_of(earning), earning.amount)
+    yield Checked(SUBJECT, len(stored))

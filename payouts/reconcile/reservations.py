@@ -1,0 +1,84 @@
+"""What is held, what reservations became, and the limit that admission goes by."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from agencyportal.core.periods import quarter_floor
+from billing.capacity import capacity_of
+from billing.models import Reservation
+from billing.selectors.balances import balances
+from clients.models import UsageEvent, UsageWindow, Workspace
+
+from .findings import Checked, Finding, compare
+from .scope import CHUNK
+
+SUBJECT: Final = "Reservations"
+LIMITS: Final = "Limits"
+ZERO: Final = Decimal(0)
+
+
+def check_reservations(workspace: Workspace) -> Iterator[Finding]:
+    """`reserved` is the sum of what is open, a committed reservation has its event, and what is
+    cached as available is what the books say."""
+    held: dict[int, Decimal] = defaultdict(Decimal)
+    rows = Reservation.objects.filter(workspace=workspace).select_related("event", "unit")
+    count = 0
+    for row in rows.order_by("pk").iterator(chunk_size=CHUNK):
+        count += 1
+        if row.state == Reservation.State.OPEN:
+            held[row.window_id] += row.quantity
+        yield from _check_row(row, workspace)
+    yield Checked(SUBJECT, count)
+    for window in UsageWindow.objects.filter(workspace=workspace).select_related("unit"):
+        fields = {"reserved": (window.reserved, held[window.pk])}
+        yield from compare(SUBJECT, window, _window_name(window, workspace), fields)
+    yield from _check_limits(workspace)
+
+
+def _check_row(row: Reservation, workspace: Workspace) -> Iterator[Finding]:
+    name = f"{row.quantity.normalize():f} {row.unit.plural} of {workspace}, {row.public_id}"
+    event: UsageEvent | None = row.event
+    is_committed = row.state == Reservation.State.COMMITTED
+    fields: dict[str, tuple[object, object]] = {
+        "event": (event is not None, is_committed),
+        "overshoot": (row.overshoot, max(ZERO, event.quantity - row.quantity) if event else ZERO),
+    }
+    if event is not None:
+        fields["event's workspace"] = (event.workspace_id, workspace.pk)
+        fields["event's unit"] = (event.unit_id, row.unit_id)
+    yield from compare(SUBJECT, row, name, fields)
+
+
+def _check_limits(workspace: Workspace) -> Iterator[Finding]:
+    """Worked out again as of the time that the cached limit holds for."""
+    cached = workspace.windows.filter(available_until__isnull=False).select_related("unit")
+    held: dict[int, list[tuple[dt.datetime, Decimal]]] = defaultdict(list)
+    for row in Reservation.objects.open().filter(workspace=workspace):
+        held[row.unit_id].append((quarter_floor(row.reserved_at), row.quantity))
+    count = 0
+    for window in cached:
+        if window.available_since is None:
+            continue
+        since = window.available_since
+        found = balances(workspace=workspace, now=since, held=held)
+        for balance in found:
+            if balance.unit != window.unit or balance.period.start != window.start:
+                continue
+            count += 1
+            capacity = capacity_of(balance.result, balance.bounds, since)
+            fields = {
+                "available": (window.available, capacity.limit if balance.blocks else None),
+                "available_until": (window.available_until, capacity.until),
+            }
+            yield from compare(LIMITS, window, _window_name(window, workspace), fields)
+    if count:
+        yield Checked(LIMITS, count)
+
+
+def _window_name(window: UsageWindow, workspace: Workspace) -> str:
+    return f"{window.unit.plural} of {workspace} from {window.start:%Y-%m-%d %H:%M}"

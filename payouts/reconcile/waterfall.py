@@ -1,0 +1,192 @@
+"""Frozen waterfalls, burned again from recomputed usage, period after period."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from agencyportal.core.money import plain
+from billing.models import BillingPeriod, GrantUse, PeriodUsage, PlanAllowance
+from billing.plan_documents import AllowanceDocument
+from billing.selectors import as_grant
+from billing.services.overage import price_overage
+from billing.services.periods import bounds_of
+from billing.services.plans import Terms
+from billing.settlement import missing_allowance, settle, usage_of
+from billing.terms import opening_allowance
+from billing.waterfall import Grant
+from clients.models import UsageUnit
+
+from .findings import Checked, Finding, compare, missing, unexpected
+from .grants import ExpectedGrants, check_grants
+from .periods import Settled, WorkspaceBooks, period_name
+from .usage import Quarters
+
+USAGE: Final = "Frozen waterfalls"
+USES: Final = "Grant uses"
+
+ZERO: Final = Decimal(0)
+
+
+def check_waterfalls(books: WorkspaceBooks, quarters: Quarters) -> Iterator[Finding]:
+    """Every closed period in order, each opening with what was recomputed to be left; fills
+    ``books.settled``."""
+    left: dict[int, Decimal] = {}
+    expected_grants: ExpectedGrants = {}
+    closed = 0
+    for period in books.periods:
+        terms = books.terms[period.plan_version_id]
+        expected_grants |= _opening_grants(period, terms)
+        if period.state != BillingPeriod.State.CLOSED:
+            continue
+        closed += 1
+        books.settled[period.pk] = []
+        for unit in terms.units.values():
+            settled, grants = _settle(books, period, unit, quarters, left)
+            books.settled[period.pk].append(settled)
+            expected_grants |= grants
+            yield from _check_frozen(books, period, settled)
+        yield from _check_unexpected(books, period, terms)
+    yield Checked(USAGE, len(books.frozen))
+    yield Checked(USES, sum(map(len, books.uses.values())))
+    yield from check_grants(books, expected_grants)
+
+
+def _opening_grants(period: BillingPeriod, terms: Terms) -> ExpectedGrants:
+    """The allowances that a period opens with, by key."""
+    expected: ExpectedGrants = {}
+    for allowance in terms.plan.allowances:
+        unit = terms.units[allowance.unit]
+        quantity = opening_allowance(
+            allowance, bounds_of(period), period.timezone, places=unit.decimals
+        )
+        if quantity:
+            expected[f"allowance:{period.pk}:{unit.pk}"] = (period, unit, quantity)
+    return expected
+
+
+def _settle(
+    books: WorkspaceBooks,
+    period: BillingPeriod,
+    unit: UsageUnit,
+    quarters: Quarters,
+    left: dict[int, Decimal],
+) -> tuple[Settled, ExpectedGrants]:
+    """The unit's settlement, and the grants that closing made of it; ``left`` moves on."""
+    allowance = _allowance(books.terms[period.plan_version_id], unit)
+    bounds, is_last = bounds_of(period), period.end == period.subscription.end
+    usage = usage_of(
+        [row for row in quarters.get(unit.pk, ()) if period.start <= row[0] < period.end]
+    )
+    grants = list(_usable_grants(books, period, unit, left))
+    result = settle(grants, usage, bounds, allowance=allowance, is_last=is_last)
+    for outcome in result.grants:
+        left[int(outcome.grant.id)] = outcome.remaining
+    price = (
+        price_overage(period, unit.pk, allowance.overage, result, usage.cost)
+        if allowance is not None
+        else None
+    )
+    made: ExpectedGrants = {}
+    topped_up = missing_allowance(
+        allowance, bounds, period.timezone, used=usage.used, places=unit.decimals
+    )
+    if topped_up:
+        made[f"allowance-end:{period.pk}:{unit.pk}"] = (period, unit, topped_up)
+    following = _following(books, period)
+    if result.rolled_over and following is not None:
+        made[f"rollover:{period.pk}:{unit.pk}"] = (following, unit, result.rolled_over)
+    return Settled(unit, usage, result, price), made
+
+
+def _allowance(terms: Terms, unit: UsageUnit) -> AllowanceDocument | None:
+    return next((a for a in terms.plan.allowances if a.unit == unit.slug), None)
+
+
+def _following(books: WorkspaceBooks, period: BillingPeriod) -> BillingPeriod | None:
+    return next(
+        (
+            other
+            for other in books.periods
+            if other.subscription_id == period.subscription_id and other.start == period.end
+        ),
+        None,
+    )
+
+
+def _usable_grants(
+    books: WorkspaceBooks, period: BillingPeriod, unit: UsageUnit, left: dict[int, Decimal]
+) -> Iterator[Grant]:
+    """Grants that the closing period could burn: made by then, effective before its end, and
+    either new to periods and not expired before its start, or with something left."""
+    closed_at = period.closed_at or dt.datetime.max.replace(tzinfo=dt.UTC)
+    for row in books.grants:
+        if row.unit_id != unit.pk or row.effective_at >= period.end or row.created_at > closed_at:
+            continue
+        remaining = left.get(row.pk)
+        if remaining is None:
+            if row.expires_at is None or row.expires_at > period.start:
+                yield as_grant(row, row.quantity)
+        elif remaining > 0:
+            yield as_grant(row, remaining)
+
+
+def _check_frozen(
+    books: WorkspaceBooks, period: BillingPeriod, settled: Settled
+) -> Iterator[Finding]:
+    result, usage = settled.result, settled.usage
+    name = f"{settled.unit.plural}, {period_name(period)}"
+    row = books.frozen.get((period.pk, settled.unit.pk))
+    if row is None:
+        yield missing(USAGE, PeriodUsage, name, f"{plain(result.used)} used")
+        return
+    allowance = _allowance(books.terms[period.plan_version_id], settled.unit)
+    policy = allowance.overage.policy if allowance else PlanAllowance.Policy.NOTIFY.value
+    fields = {
+        "policy": (row.policy, policy),
+        "used": (row.used, result.used),
+        "included": (row.included, result.included),
+        "top_up": (row.top_up, result.top_up),
+        "overage": (row.overage, result.overage),
+        "expired_unused": (row.expired_unused, result.expired),
+        "rolled_over": (row.rolled_over, result.rolled_over),
+        "overage_amount": (row.overage_amount, settled.price.amount if settled.price else ZERO),
+        "currency": (row.currency, period.currency),
+        "platform_cost": (row.platform_cost, usage.platform_cost),
+        "agency_cost": (row.agency_cost, usage.agency_cost),
+    }
+    yield from compare(USAGE, row, name, fields)
+    yield from _check_uses(books, row, settled, name)
+
+
+def _check_uses(
+    books: WorkspaceBooks, frozen: PeriodUsage, settled: Settled, name: str
+) -> Iterator[Finding]:
+    rows = dict(books.uses.get(frozen.pk, {}))
+    for outcome in settled.result.grants:
+        grant_name = f"{outcome.grant.kind} grant {outcome.grant.id}, {name}"
+        row = rows.pop(int(outcome.grant.id), None)
+        if row is None:
+            yield missing(USES, GrantUse, grant_name, f"{plain(outcome.consumed)} consumed")
+            continue
+        fields = {
+            "opening": (row.opening, outcome.grant.quantity),
+            "consumed": (row.consumed, outcome.consumed),
+            "expired": (row.expired, outcome.expired),
+            "rolled_over": (row.rolled_over, outcome.rolled_over),
+            "remaining": (row.remaining, outcome.remaining),
+        }
+        yield from compare(USES, row, grant_name, fields)
+    for row in rows.values():
+        yield unexpected(USES, row, f"grant {row.grant_id}, {name}", row.consumed)
+
+
+def _check_unexpected(
+    books: WorkspaceBooks, period: BillingPeriod, terms: Terms
+) -> Iterator[Finding]:
+    units = {unit.pk for unit in terms.units.values()}
+    for (period_id, unit_id), row in books.frozen.items():
+        if period_id == period.pk and unit_id not in units:
+            yield unexpected(USAGE, row, f"{row.unit.plural}, {period_name(period)}", row.used)

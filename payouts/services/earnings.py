@@ -1,0 +1,162 @@
+"""Posts what agencies gain and lose: revenue of payments, the platform's fee, routed cost.
+
+Sweeps, safe to run twice or at once: an invoice (or a period) is locked while its earnings are
+posted, all of a payment's (or period's) rows are written in one transaction, and every row's
+``key`` is unique.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from functools import partial
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet, Sum
+
+from agencyportal.core.locks import lock_row
+from billing.models import BillingPeriod, Invoice, Payment, PeriodUsage
+from clients.models import Agency, CostPayer, UsageEvent, UsageUnit
+from payouts.accrual import revenue_of, routed_cost_of
+from payouts.models import Earning, PlatformFeeRule
+from payouts.revenue import FeeRule
+
+_logger = logging.getLogger(__name__)
+
+
+class EarningsNotPostedError(Exception):
+    """Some invoices or periods could not be posted; all others were. ``failures`` says which."""
+
+    def __init__(self, posted: int, failures: list[str]) -> None:
+        super().__init__("; ".join(failures))
+        self.posted = posted
+        self.failures = failures
+
+
+def post_due_earnings(*, now: dt.datetime) -> int:
+    """Post the earnings of every payment received and every period closed by ``now``.
+
+    Returns how many rows were new. What cannot be posted holds up nothing else: the others are
+    posted first, then EarningsNotPostedError names each failure. One transaction per invoice or
+    period.
+    """
+    posted = 0
+    failures = []
+    for what, post in _due(now):
+        try:
+            posted += post()
+        except Exception as error:
+            _logger.exception("earnings of %s were not posted", what)
+            failures.append(f"{what}: {error}")
+    if failures:
+        raise EarningsNotPostedError(posted, failures)
+    return posted
+
+
+def _due(now: dt.datetime) -> Iterator[tuple[str, Callable[[], int]]]:
+    for pk in list(invoices_to_post(now)):
+        yield f"invoice {pk}", partial(post_revenue, invoice_id=pk, now=now)
+    for pk in list(periods_to_post(now)):
+        yield f"period {pk}", partial(post_routed_cost, period_id=pk, now=now)
+
+
+def invoices_to_post(now: dt.datetime) -> Iterable[int]:
+    """Ids of invoices with a payment received by ``now`` that has brought no earning yet."""
+    posted = Earning.objects.filter(payment=OuterRef("pk"))
+    return (
+        Payment.objects.filter(~Exists(posted), received_at__lte=now)
+        .order_by("invoice_id")
+        .values_list("invoice_id", flat=True)
+        .distinct()
+    )
+
+
+def periods_to_post(now: dt.datetime) -> Iterable[int]:
+    """Ids of periods closed by ``now`` with platform-paid cost that is not posted yet."""
+    posted = Earning.objects.filter(period=OuterRef("pk"), kind=Earning.Kind.ROUTED_COST)
+    counted = PeriodUsage.objects.filter(period=OuterRef("pk"), platform_cost__gt=0)
+    unbilled = unbilled_routed().filter(
+        workspace=OuterRef("workspace"),
+        occurred_at__gte=OuterRef("start"),
+        occurred_at__lt=OuterRef("end"),
+    )
+    return (
+        BillingPeriod.objects.filter(state=BillingPeriod.State.CLOSED, closed_at__lte=now)
+        .filter(Exists(counted) | Exists(unbilled), ~Exists(posted))
+        .order_by("pk")
+        .values_list("pk", flat=True)
+    )
+
+
+def unbilled_routed() -> QuerySet[UsageEvent]:
+    """Events outside the package whose cost the platform paid: they bring cost, not revenue."""
+    return UsageEvent.objects.filter(
+        standing=UsageEvent.Standing.UNBILLED,
+        cost_payer=CostPayer.PLATFORM,
+        client_cost__gt=0,
+    )
+
+
+def post_revenue(*, invoice_id: int, now: dt.datetime) -> int:
+    """Post what the payments of one invoice received by ``now`` brought; returns the new rows.
+
+    All payments take part in the split, in the order they were recorded, so what one of them
+    brings does not depend on when it is posted. Locks the invoice, as recording a payment does,
+    then the agency, so that no fee rule begins between reading the rules and posting by them.
+    """
+    with transaction.atomic():
+        invoice = lock_row(Invoice.objects.filter(pk=invoice_id))
+        lock_row(Agency.objects.filter(pk=invoice.agency_id))
+        payments = list(Payment.objects.filter(invoice=invoice).order_by("pk"))
+        received = {payment.pk for payment in payments if payment.received_at <= now}
+        lines = invoice.lines.select_related("charge").order_by("position")
+        earnings = revenue_of(invoice, lines, payments, fee_rules(invoice.agency_id))
+        return _store((e for e in earnings if e.payment_id in received), now)
+
+
+def fee_rules(agency_id: int) -> list[FeeRule]:
+    """What the platform keeps of an agency's revenue."""
+    rows = PlatformFeeRule.objects.filter(agency_id=agency_id)
+    return [FeeRule(row.line_kind, row.percent, row.effective_from) for row in rows]
+
+
+def post_routed_cost(*, period_id: int, now: dt.datetime) -> int:
+    """Post what the platform paid for a closed period; returns the new rows. Locks the period."""
+    with transaction.atomic():
+        period = lock_row(BillingPeriod.objects.filter(pk=period_id))
+        if period.state != BillingPeriod.State.CLOSED:
+            return 0
+        costs = routed_costs(period)
+        units = UsageUnit.objects.in_bulk(costs)
+        return _store(routed_cost_of(period, costs, units), now)
+
+
+def routed_costs(period: BillingPeriod) -> dict[int, Decimal]:
+    """Exact platform-paid cost of a closed period by unit id: the frozen usage's, and that of
+    events inside it that no package covers."""
+    costs: dict[int, Decimal] = defaultdict(Decimal)
+    for unit_id, cost in period.usage.values_list("unit_id", "platform_cost"):
+        costs[unit_id] += cost
+    inside = unbilled_routed().filter(
+        workspace_id=period.workspace_id,
+        occurred_at__gte=period.start,
+        occurred_at__lt=period.end,
+    )
+    for unit_id, cost in inside.values_list("unit_id").annotate(cost=Sum("client_cost")):
+        costs[unit_id] += cost
+    return costs
+
+
+def _store(earnings: Iterable[Earning], now: dt.datetime) -> int:
+    """Write the rows that are not there yet. The caller holds the lock of what caused them."""
+    wanted = {earning.key: earning for earning in earnings}
+    stored = Earning.objects.filter(key__in=list(wanted)).values_list("key", flat=True)
+    for key in list(stored):
+        del wanted[key]
+    for earning in wanted.values():
+        earning.created_at = now
+    Earning.objects.bulk_create(wanted.values())
+    return len(wanted)

@@ -1,0 +1,234 @@
+"""What a payout's statement says, gathered from rows when the payout is built (and proved)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from django.db.models import Sum
+
+from agencyportal.core.money import round_money
+from agencyportal.core.periods import local_date
+from billing.models import CollectedBy, InvoiceLine, LineKind, PeriodUsage
+from billing.services.invoice_snapshot import brand_of, party_of
+from clients.models import Client, Platform, UsageUnit, Workspace
+from payouts.documents.statement_snapshot import (
+    AdjustmentLine,
+    ClientEarnings,
+    CollectedByAgency,
+    EarningLine,
+    PaidInvoice,
+    StatementSnapshot,
+    StatementTotals,
+    WorkspaceEarnings,
+)
+from payouts.facts import facts_of
+from payouts.models import Earning, Payout
+from payouts.statement import EarningKind, Share, Source, breakdown
+
+ZERO = Decimal(0)
+
+
+def statement_snapshot(
+    payout: Payout, earnings: Sequence[Earning], *, account_hint: str, issue_date: dt.date
+) -> StatementSnapshot:
+    """The statement of a payout whose figures and number are set, from its earnings.
+
+    ``earnings`` come with invoice line, payment and invoice. Reads names and addresses as they
+    stand: what it returns is stored and never gathered again. Raises SnapshotError when the
+    figures do not tie out.
+    """
+    agency = payout.agency
+    shares = list(breakdown(facts_of(earnings)).values())
+    return StatementSnapshot(
+        number=payout.number,
+        issue_date=issue_date,
+        month=payout.month,
+        timezone=agency.timezone,
+        currency=payout.currency,
+        state="draft",
+        agency=party_of(agency),
+        brand=brand_of(agency),
+        payer=party_of(the_platform()),
+        totals=_totals(payout, shares),
+        payout_account=account_hint,
+        clients=_clients(shares, _used_in(earnings), payout.currency),
+        adjustments=_adjustments(earnings, agency.timezone),
+        invoices=_invoices(earnings, agency.timezone),
+        collected_by_agency=_collected(payout),
+    )
+
+
+def the_platform() -> Platform:
+    """The operator, who pays. Raises RuntimeError while nobody has said who that is."""
+    platform = Platform.objects.first()
+    if platform is None:
+        raise RuntimeError(
+            "There is no platform row, so statements have no payer. "
+            "Add the operator's name and address (Platform) first."
+        )
+    return platform
+
+
+def _totals(payout: Payout, shares: Sequence[Share]) -> StatementTotals:
+    revenue = {
+        source: sum((s.revenue for s in shares if s.place.source is source), ZERO)
+        for source in Source
+    }
+    amounts = {
+        "opening": payout.opening,
+        "usage_revenue": revenue[Source.USAGE],
+        "fee_revenue": revenue[Source.FEE],
+        "routed_cost": -payout.routed_cost,
+        "platform_fees": -payout.platform_fee,
+        "refunds": ZERO,
+        "disputes": ZERO,
+        "adjustments": payout.adjustments,
+        "paid_out": payout.amount,
+        "closing": payout.closing,
+    }
+    # With the currency's digits, which the stored four places exceed.
+    return StatementTotals(**{k: round_money(v, payout.currency) for k, v in amounts.items()})
+
+
+# --- By client, workspace and unit -------------------------------------------------------------
+
+
+def _used_in(earnings: Sequence[Earning]) -> dict[tuple[int, int], Decimal]:
+    """Units used, by workspace and unit, in the periods whose routed cost is on the statement."""
+    periods = {e.period_id for e in earnings if e.kind == EarningKind.ROUTED_COST}
+    rows = (
+        PeriodUsage.objects.filter(period__in=periods)
+        .values_list("period__workspace_id", "unit_id")
+        .annotate(units=Sum("used"))
+    )
+    return {(workspace, unit): units for workspace, unit, units in rows}
+
+
+def _clients(
+    shares: Sequence[Share], used: dict[tuple[int, int], Decimal], currency: str
+) -> tuple[ClientEarnings, ...]:
+    clients = Client.objects.in_bulk({s.place.client for s in shares if s.place.client})
+    spaces = Workspace.objects.in_bulk({s.place.workspace for s in shares if s.place.workspace})
+    units = UsageUnit.objects.in_bulk({s.place.unit for s in shares if s.place.unit})
+
+    def order(share: Share) -> Any:
+        client = clients.get(share.place.client or 0)
+        space = spaces.get(share.place.workspace or 0)
+        return (
+            (client.name, client.pk) if client else ("", 0),
+            (space.name, space.pk) if space else ("", 0),
+            share.place.source is Source.FEE,
+            _description(share, units),
+            share.place.unit or 0,
+        )
+
+    made = []
+    for client_id, of_client in groupby(sorted(shares, key=order), lambda s: s.place.client):
+        workspaces = []
+        for space_id, of_space in groupby(of_client, lambda s: s.place.workspace):
+            space = spaces.get(space_id or 0)
+            workspaces.append(
+                WorkspaceEarnings(
+                    name=space.name if space else "",
+                    slug=space.slug if space else "",
+                    lines=tuple(_line(share, units, used, currency) for share in of_space),
+                )
+            )
+        client = clients.get(client_id or 0)
+        made.append(
+            ClientEarnings(name=client.name if client else "", workspaces=tuple(workspaces))
+        )
+    return tuple(made)
+
+
+def _description(share: Share, units: dict[int, UsageUnit]) -> str:
+    place = share.place
+    if place.source is Source.USAGE and place.unit:
+        return units[place.unit].plural
+    return LineKind(place.kind).label if place.kind else "Usage"
+
+
+def _line(
+    share: Share,
+    units: dict[int, UsageUnit],
+    used: dict[tuple[int, int], Decimal],
+    currency: str,
+) -> EarningLine:
+    place = share.place
+    is_usage = place.source is Source.USAGE
+    return EarningLine(
+        description=_description(share, units),
+        source="usage" if is_usage else "fee",
+        revenue=round_money(share.revenue, currency),
+        routed_cost=round_money(share.routed_cost, currency),
+        platform_fee=round_money(share.platform_fee, currency),
+        net=round_money(share.net, currency),
+        quantity=used.get((place.workspace or 0, place.unit or 0)) if is_usage else None,
+    )
+
+
+# --- One by one --------------------------------------------------------------------------------
+
+
+def _adjustments(earnings: Iterable[Earning], timezone: str) -> tuple[AdjustmentLine, ...]:
+    return tuple(
+        AdjustmentLine(
+            kind="adjustment",
+            description=earning.description,
+            happened_on=local_date(earning.occurred_at, timezone),
+            amount=round_money(earning.amount, earning.currency),
+            client=earning.client.name if earning.client else "",
+        )
+        for earning in earnings
+        if earning.kind == EarningKind.ADJUSTMENT
+    )
+
+
+def _invoices(earnings: Iterable[Earning], timezone: str) -> tuple[PaidInvoice, ...]:
+    """Each payment with what it brought, in the order in which money came in."""
+    brought: dict[int, Decimal] = defaultdict(Decimal)
+    payments = {}
+    for earning in earnings:
+        if earning.kind == EarningKind.REVENUE and earning.payment is not None:
+            brought[earning.payment.pk] += earning.amount
+            payments[earning.payment.pk] = earning.payment
+    return tuple(
+        PaidInvoice(
+            number=payment.invoice.number or "",
+            client=payment.invoice.client.name,
+            paid_on=local_date(payment.received_at, timezone),
+            net=round_money(brought[payment.pk], payment.currency),
+            partial=payment.amount < payment.invoice.total,
+        )
+        for payment in sorted(payments.values(), key=lambda p: (p.received_at, p.pk))
+    )
+
+
+def _collected(payout: Payout) -> tuple[CollectedByAgency, ...]:
+    """Fees on invoices issued in the month that the agency collects itself."""
+    lines = (
+        InvoiceLine.objects.filter(
+            invoice__agency_id=payout.agency_id,
+            invoice__issued_at__gte=payout.month_start,
+            invoice__issued_at__lt=payout.month_end,
+            collected_by=CollectedBy.AGENCY,
+            currency=payout.currency,
+        )
+        .select_related("invoice__client", "workspace")
+        .order_by("invoice__number", "position")
+    )
+    return tuple(
+        CollectedByAgency(
+            client=line.invoice.client.name,
+            description=line.description,
+            amount=round_money(line.net, line.currency),
+            workspace=line.workspace.name,
+            invoice=line.invoice.number or "",
+        )
+        for line in lines
+    )
