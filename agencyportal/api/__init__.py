@@ -1,0 +1,1 @@
+"""/api/v1: what other programs talk to."""

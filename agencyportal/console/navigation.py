@@ -1,0 +1,130 @@
+"""The sidebar: what the person may open, in the order of a month."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from agencyportal.core.powers import powers_in
+
+ONE_AGENCY = "agency"
+OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A link in the sidebar. ``only``: whom it is for; empty: everybody who comes in."""
+
+    title: str
+    icon: str
+    view: str
+    query: str = ""
+    only: str = ""
+
+
+HOME = Entry("Home", "home", "index")
+
+GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    ("", (HOME,)),
+    (
+        "Clients",
+        (
+            Entry("Clients", "groups", "clients_client_changelist"),
+            Entry("Workspaces", "deployed_code", "clients_workspace_changelist"),
+            Entry("Top-up requests", "hourglass_top", "billing_topuprequest_changelist"),
+            Entry("Portal people", "badge", "clients_clientmember_changelist"),
+        ),
+    ),
+    (
+        "Usage",
+        (
+            Entry("Usage now", "speed", "clients_usagewindow_changelist", "?limit=running"),
+            Entry("By day and label", "calendar_view_day", "clients_usageday_changelist"),
+            Entry("Events", "bolt", "clients_usageevent_changelist"),
+            Entry("Alerts", "notifications", "billing_alert_changelist"),
+            Entry("Alert rules", "notification_settings", "billing_alertrule_changelist"),
+            Entry("Reservations", "lock_clock", "billing_reservation_changelist"),
+        ),
+    ),
+    (
+        "Billing",
+        (
+            Entry("Invoices", "receipt_long", "billing_invoice_changelist"),
+            Entry("Payments", "payments", "billing_payment_changelist"),
+            Entry("Charges", "request_quote", "billing_charge_changelist"),
+            Entry("Periods", "date_range", "billing_billingperiod_changelist"),
+            Entry("Credit", "redeem", "billing_creditgrant_changelist"),
+            Entry("Top-ups", "add_shopping_cart", "billing_topuppurchase_changelist"),
+            Entry("Mail", "mail", "billing_mail_changelist"),
+        ),
+    ),
+    (
+        "Earnings",
+        (
+            Entry("Payouts", "account_balance", "payouts_payout_changelist"),
+            Entry("Earnings", "trending_up", "payouts_earning_changelist"),
+            Entry("Payout terms", "handshake", "payouts_payoutterms_changelist"),
+            Entry("Platform fees", "percent", "payouts_platformfeerule_changelist"),
+        ),
+    ),
+    (
+        "Offer",
+        (
+            Entry("Packages", "inventory_2", "billing_plan_changelist"),
+            Entry("Subscriptions", "autorenew", "billing_subscription_changelist"),
+            Entry("Units", "straighten", "clients_usageunit_changelist"),
+            Entry("Margin rules", "tune", "billing_marginrule_changelist"),
+            Entry("Tax rates", "gavel", "billing_taxrate_changelist"),
+            Entry("Model prices", "sell", "clients_modelprice_changelist"),
+        ),
+    ),
+    (
+        "Agency",
+        (
+            Entry("Profile", "storefront", "clients_agency_changelist", only=ONE_AGENCY),
+            Entry("People", "group", "clients_agencymember_changelist", only=ONE_AGENCY),
+        ),
+    ),
+    (
+        "Platform",
+        (
+            Entry("Agencies", "storefront", "clients_agency_changelist", only=OPERATOR),
+            Entry("Agencies' people", "group", "clients_agencymember_changelist", only=OPERATOR),
+            Entry("Users", "person", "clients_user_changelist", only=OPERATOR),
+            Entry("Platform", "domain", "clients_platform_changelist", only=OPERATOR),
+            Entry(
+                "Exchange rates",
+                "currency_exchange",
+                "clients_exchangerate_changelist",
+                only=OPERATOR,
+            ),
+            Entry("Number series", "tag", "billing_documentseries_changelist", only=OPERATOR),
+            Entry("Unit catalogue", "category", "clients_unittemplate_changelist", only=OPERATOR),
+        ),
+    ),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """What Unfold shows in the sidebar, for whoever asks."""
+    kind = OPERATOR if powers_in(request).everything else ONE_AGENCY
+    groups = []
+    for title, entries in GROUPS:
+        items = [_item(request, entry) for entry in entries if entry.only in ("", kind)]
+        if items:
+            groups.append({"title": title, "items": items, "separator": False})
+    return groups
+
+
+def _item(request: HttpRequest, entry: Entry) -> dict[str, Any]:
+    path = reverse(f"admin:{entry.view}")
+    is_here = request.path == path if entry is HOME else request.path.startswith(path)
+    return {
+        "title": entry.title,
+        "icon": entry.icon,
+        "link": f"{path}{entry.query}",
+        "active": is_here,
+    }

@@ -1,0 +1,1 @@
+"""A sample agency to look around in."""

@@ -1,0 +1,243 @@
+"""What a client's pages read. Every read starts from one client; none grows with its rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery, Sum
+
+from billing.models import (
+    Alert,
+    AlertRule,
+    BillingPeriod,
+    Charge,
+    GrantUse,
+    Invoice,
+    Payment,
+    PlanAllowance,
+    PlanFee,
+    Subscription,
+    TopUpBand,
+    TopUpPurchase,
+    TopUpRequest,
+)
+from clients.models import (
+    Client,
+    ClientMember,
+    Meter,
+    Platform,
+    UsageDay,
+    UsageWindow,
+    User,
+    Workspace,
+)
+
+JUST_NOW = dt.timedelta(minutes=10)
+"""How long a purchase is greeted as new."""
+
+
+def memberships(user: User) -> list[ClientMember]:
+    """The clients that a person belongs to, by name, with their agencies. One query."""
+    return list(
+        ClientMember.objects.filter(user=user)
+        .select_related("client__agency")
+        .order_by("client__name", "pk")
+    )
+
+
+def platform() -> Platform:
+    """Who invoices; an empty one where the deployment has not been set up yet."""
+    return Platform.objects.first() or Platform(name="Agency Portal")
+
+
+def workspaces(client: Client) -> QuerySet[Workspace]:
+    return Workspace.objects.for_client(client).order_by("name", "pk")
+
+
+def open_periods(client: Client, now: dt.datetime) -> QuerySet[BillingPeriod]:
+    """The periods in progress, one for each workspace that is on a package."""
+    return (
+        BillingPeriod.objects.for_client(client)
+        .filter(start__lte=now, end__gt=now)
+        .select_related("plan_version__plan", "subscription", "workspace")
+    )
+
+
+def bands_on_sale(version_ids: Collection[int]) -> dict[int, list[TopUpBand]]:
+    """The bands of plan versions that the client's periods are on, cheapest first, by version."""
+    found: dict[int, list[TopUpBand]] = defaultdict(list)
+    rows = TopUpBand.objects.filter(version_id__in=version_ids).select_related("unit")
+    for band in rows.order_by("price", "position", "pk"):
+        found[band.version_id].append(band)
+    return found
+
+
+def allowances(version_ids: Collection[int]) -> dict[tuple[int, int], PlanAllowance]:
+    """What plan versions include, by (version, unit)."""
+    rows = PlanAllowance.objects.filter(version_id__in=version_ids).select_related("unit")
+    return {(row.version_id, row.unit_id): row for row in rows}
+
+
+def fees(version_ids: Collection[int]) -> dict[int, list[PlanFee]]:
+    found: dict[int, list[PlanFee]] = defaultdict(list)
+    for fee in PlanFee.objects.filter(version_id__in=version_ids):
+        found[fee.version_id].append(fee)
+    return found
+
+
+def meters(unit_ids: Collection[int], now: dt.datetime) -> dict[int, Meter]:
+    """The meter in force of each unit."""
+    rows = Meter.objects.filter(unit_id__in=unit_ids, effective_from__lte=now)
+    return {row.unit_id: row for row in rows.order_by("effective_from", "version")}
+
+
+class LabelSum(NamedTuple):
+    """What came from one label (empty: nobody said) of one unit of a workspace."""
+
+    label: str
+    quantity: Decimal
+    events: int
+    errors: int
+    retries: int
+
+
+def labels(
+    spans: Mapping[int, tuple[dt.date, dt.date]],
+) -> dict[tuple[int, int], list[LabelSum]]:
+    """Usage by label, the largest first, by (workspace, unit).
+
+    ``spans``: workspace -> first and last local day, both included. One query.
+    """
+    if not spans:
+        return {}
+    wanted = Q()
+    for workspace_id, span in spans.items():
+        wanted |= Q(workspace_id=workspace_id, day__range=span)
+    sums = (
+        UsageDay.objects.filter(wanted)
+        .values_list("workspace_id", "unit_id", "label")
+        .annotate(
+            total=Sum("quantity"), count=Sum("events"), failed=Sum("errors"), again=Sum("retries")
+        )
+        .order_by("-total", "-count", "label")
+    )
+    found: dict[tuple[int, int], list[LabelSum]] = defaultdict(list)
+    for workspace_id, unit_id, *row in sums:
+        found[workspace_id, unit_id].append(LabelSum(*row))
+    return found
+
+
+def alerts(client: Client) -> QuerySet[Alert]:
+    """Alerts that were raised, the latest first, with the percents that they name."""
+    return (
+        Alert.objects.for_client(client)
+        .select_related("workspace", "unit", "period")
+        .prefetch_related("crossings")
+    )
+
+
+def alert_rules(client: Client) -> list[AlertRule]:
+    """The rules that hold for a client: its own and its agency's, the widest first."""
+    mine = Q(client=client) | Q(workspace__client=client)
+    everybody = Q(client=None, workspace=None)
+    return list(
+        AlertRule.objects.for_agency(client.agency_id)
+        .filter(mine | everybody, is_active=True)
+        .select_related("workspace", "unit", "client")
+        .order_by("client_id", "workspace_id", "unit_id", "pk")
+    )
+
+
+def purchases(client: Client) -> QuerySet[TopUpPurchase]:
+    """What was bought, the latest first. ``left``: what the last closed period left of it (None:
+    no period that saw it is closed)."""
+    uses = GrantUse.objects.filter(grant__purchase=OuterRef("pk"))
+    left = uses.order_by("-period_usage__period__start").values("remaining")[:1]
+    return (
+        TopUpPurchase.objects.for_client(client)
+        .select_related("workspace", "unit", "band", "grant", "purchased_by")
+        .annotate(left=Subquery(left))
+        .order_by("-purchased_at", "-pk")
+    )
+
+
+def requests(client: Client) -> QuerySet[TopUpRequest]:
+    """What was asked for, the latest first."""
+    return (
+        TopUpRequest.objects.for_client(client)
+        .select_related(
+            "workspace__client", "band__unit", "band__version", "requested_by", "decided_by"
+        )
+        .order_by("-requested_at", "-pk")
+    )
+
+
+def count_waiting_requests(client: Client) -> int:
+    """Requests that a client's admin can decide on: the agency's own bands are not theirs."""
+    waiting = TopUpRequest.objects.for_client(client).pending()
+    return waiting.filter(band__buyer=TopUpBand.Buyer.CLIENT).count()
+
+
+def invoices(client: Client) -> QuerySet[Invoice]:
+    """What was issued to a client, the latest first, with where its file stands."""
+    return (
+        Invoice.objects.for_client(client)
+        .issued()
+        .defer("snapshot")
+        .select_related("document")
+        .order_by("-issued_at", "-pk")
+    )
+
+
+def payments(client: Client, invoice: Invoice) -> QuerySet[Payment]:
+    return Payment.objects.for_client(client).filter(invoice=invoice)
+
+
+def charge_of(purchase: TopUpPurchase) -> Charge | None:
+    """What a purchase is charged as, with the line of the invoice that it is on, if any."""
+    return (
+        Charge.objects.for_client(purchase.workspace.client_id)
+        .filter(key=f"top_up:{purchase.pk}")
+        .select_related("line__invoice")
+        .first()
+    )
+
+
+def subscriptions(client: Client, now: dt.datetime) -> list[Subscription]:
+    """The packages that run now or will, the earliest first."""
+    return list(
+        Subscription.objects.for_client(client)
+        .filter(Q(end=None) | Q(end__gt=now))
+        .select_related("workspace", "plan_version__plan")
+        .order_by("workspace__name", "start")
+    )
+
+
+def next_periods(subscription_ids: Iterable[int], now: dt.datetime) -> dict[int, dt.datetime]:
+    """When the period in progress of each subscription ends."""
+    rows = (
+        BillingPeriod.objects.filter(
+            subscription_id__in=list(subscription_ids), start__lte=now, end__gt=now
+        )
+        .values_list("subscription_id")
+        .annotate(Max("end"))
+        .order_by()
+    )
+    return dict(rows)
+
+
+def units_held(workspace_ids: Collection[int], now: dt.datetime) -> dict[tuple[int, int], Decimal]:
+    """Units that open reservations hold, by (workspace, unit)."""
+    windows = UsageWindow.objects.filter(
+        workspace_id__in=workspace_ids, start__lte=now, end__gt=now, reserved__gt=Decimal(0)
+    )
+    return {
+        (workspace_id, unit_id): reserved
+        for workspace_id, unit_id, reserved in windows.values_list(
+            "workspace_id", "unit_id", "reserved"
+        )
+    }

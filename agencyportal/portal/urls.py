@@ -1,0 +1,33 @@
+"""Paths below `/portal/`: what people of a client see."""
+
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from agencyportal.portal.brand import brand
+from agencyportal.portal.views import invoices, requests, terms, top_ups, usage
+
+app_name = "portal"
+
+OFFER = "top-ups/<int:workspace_id>/<int:band_id>/"
+
+client_pages = [
+    path("", usage.usage, name="usage"),
+    path("top-ups/", top_ups.top_ups, name="top_ups"),
+    path("top-ups/bought/<int:purchase_id>/", top_ups.bought, name="bought"),
+    path("top-ups/requests/<int:request_id>/", requests.request_page, name="request"),
+    path("top-ups/requests/<int:request_id>/approve/", requests.approve, name="approve"),
+    path("top-ups/requests/<int:request_id>/decline/", requests.decline, name="decline"),
+    path(OFFER, top_ups.offer, name="offer"),
+    path(f"{OFFER}buy/", top_ups.buy, name="buy"),
+    path(f"{OFFER}ask/", top_ups.ask, name="ask"),
+    path("invoices/", invoices.invoices, name="invoices"),
+    path("invoices/<int:invoice_id>/", invoices.invoice, name="invoice"),
+    path("invoices/<int:invoice_id>/pdf/", invoices.invoice_pdf, name="invoice_pdf"),
+    path("package/", terms.package, name="package"),
+    path("alerts/", terms.alerts, name="alerts"),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", usage.start, name="start"),
+    re_path(r"^brand/(?P<colour>[0-9a-f]{6})\.css$", brand, name="brand"),
+    path("<int:client_id>/", include(client_pages)),
+]

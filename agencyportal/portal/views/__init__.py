@@ -1,0 +1,1 @@
+"""The client's pages, one module for each part of the portal."""
