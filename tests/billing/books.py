@@ -1,0 +1,206 @@
+"""Runs a scenario through the real books: imported, activated, recorded, bought and closed.
+
+What comes out has the shape of what the simulator says, so that the two can be compared.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from agencyportal.core.money import plain
+from billing.models import BillingPeriod, GrantUse, PeriodUsage, TopUpBand
+from billing.plan_documents import dump_plan
+from billing.scenario import ScenarioDocument
+from billing.services.closing import close_due_periods
+from billing.services.grants import adjust
+from billing.services.plans import import_plan
+from billing.services.purchases import buy_on_account
+from billing.services.subscriptions import activate, ensure_periods
+from billing.simulation_result import SimulationResult
+from clients.models import Agency, Client, CostPayer, Meter, Platform, UsageUnit, Workspace
+from clients.services.recording import SubmittedEvent, record_events
+
+Comparable = list[dict[str, Any]]
+GRACE = dt.timedelta(hours=24)
+
+
+def keep_books(scenario: ScenarioDocument, random: Random) -> Comparable:
+    """The closed periods of a scenario that end by its ``until``.
+
+    Usage comes in batches, in any order, some of it twice.
+    """
+    workspace = _workspace(scenario)
+    version = import_plan(
+        agency=workspace.agency, document=dump_plan(scenario.plan), now=scenario.start
+    )
+    subscription = activate(
+        workspace=workspace,
+        plan_version=version,
+        start=scenario.start,
+        end=scenario.end,
+        now=scenario.start,
+    )
+    ensure_periods(subscription=subscription, now=scenario.until)
+    _give(scenario, workspace)
+    _buy(scenario, workspace, {band.name: band for band in version.top_ups.all()})
+    _record(scenario, workspace, random)
+    last = BillingPeriod.objects.filter(end__lte=scenario.until).order_by("end").last()
+    if last is None:
+        return []
+    close_due_periods(now=last.end + GRACE)
+    closed = BillingPeriod.objects.filter(end__lte=last.end).order_by("start")
+    return [_closed(period) for period in closed]
+
+
+def simulated(result: SimulationResult, until: dt.datetime) -> Comparable:
+    """The same of a simulation."""
+    return [
+        {
+            "start": period.period.start,
+            "end": period.period.end,
+            "units": {
+                unit.unit: {
+                    "used": plain(unit.waterfall.used),
+                    "included": plain(unit.waterfall.included),
+                    "top_up": plain(unit.waterfall.top_up),
+                    "overage": plain(unit.waterfall.overage),
+                    "expired_unused": plain(unit.waterfall.expired),
+                    "rolled_over": plain(unit.waterfall.rolled_over),
+                    "grants": _grants(
+                        (str(o.grant.kind), o.consumed, o.expired, o.rolled_over, o.remaining)
+                        for o in unit.waterfall.grants
+                    ),
+                }
+                for unit in period.units
+            },
+            "lines": sorted(
+                (line.kind, line.unit or "", plain(line.quantity), plain(line.amount))
+                for line in period.lines
+            ),
+            "total": plain(period.total),
+        }
+        for period in result.periods
+        if period.period.end <= until
+    ]
+
+
+def _workspace(scenario: ScenarioDocument) -> Workspace:
+    Platform.objects.create(name="Portal")
+    agency = Agency.objects.create(slug="books", name="Books", timezone="UTC")
+    client = Client.objects.create(
+        agency=agency,
+        slug="reader",
+        name="Reader",
+        currency=scenario.plan.currency,
+        timezone=scenario.plan.timezone or "UTC",
+    )
+    for slug in scenario.plan.units:
+        unit = UsageUnit.objects.create(agency=agency, slug=slug, name=slug, plural=f"{slug}s")
+        Meter.objects.create(
+            unit=unit,
+            version=1,
+            aggregation=Meter.Aggregation.COUNT,
+            effective_from=dt.datetime(2000, 1, 1, tzinfo=dt.UTC),
+        )
+    return Workspace.objects.create(
+        agency=agency, client=client, slug="books", name="Books", cost_payer=CostPayer.AGENCY
+    )
+
+
+def _give(scenario: ScenarioDocument, workspace: Workspace) -> None:
+    units = {unit.slug: unit for unit in UsageUnit.objects.all()}
+    for grant in scenario.grants:
+        adjust(
+            workspace=workspace,
+            unit=units[grant.unit],
+            quantity=grant.quantity,
+            reason="As the scenario says",
+            created_by=None,
+            key=grant.id,
+            now=grant.effective_at,
+            effective_at=grant.effective_at,
+            expires_at=grant.expires_at,
+            kind=grant.kind,
+            priority=grant.priority,
+        )
+
+
+def _buy(scenario: ScenarioDocument, workspace: Workspace, bands: dict[str, TopUpBand]) -> None:
+    for number, purchase in enumerate(sorted(scenario.purchases, key=lambda p: p.at)):
+        if purchase.at < scenario.until:
+            buy_on_account(
+                workspace=workspace,
+                band=bands[purchase.top_up.name],
+                now=purchase.at,
+                key=f"purchase {number}",
+            )
+
+
+def _record(scenario: ScenarioDocument, workspace: Workspace, random: Random) -> None:
+    events = [
+        SubmittedEvent(
+            id=f"event {number}",
+            unit=usage.unit,
+            time=usage.time,
+            quantity=usage.quantity,
+            cost=usage.cost,
+            cost_currency=None if usage.cost is None else scenario.plan.currency,
+        )
+        for number, usage in enumerate(scenario.usage)
+    ]
+    events += random.sample(events, len(events) // 3)
+    random.shuffle(events)
+    now = max([scenario.until, *(usage.time for usage in scenario.usage)])
+    while events:
+        size = random.randint(1, len(events))
+        record_events(workspace=workspace, events=events[:size], now=now)
+        events = events[size:]
+
+
+def _closed(period: BillingPeriod) -> dict[str, Any]:
+    assert period.state == BillingPeriod.State.CLOSED, period.close_error
+    charges = list(period.charges.select_related("unit"))
+    return {
+        "start": period.start,
+        "end": period.end,
+        "units": {row.unit.slug: _unit(row) for row in period.usage.select_related("unit")},
+        "lines": sorted(
+            (row.kind, row.unit.slug if row.unit else "", plain(row.quantity), plain(row.amount))
+            for row in charges
+        ),
+        "total": plain(
+            sum((row.amount for row in charges if row.collected_by == "platform"), Decimal(0))
+        ),
+    }
+
+
+def _unit(row: PeriodUsage) -> dict[str, Any]:
+    uses: list[GrantUse] = list(row.grants.select_related("grant"))
+    return {
+        "used": plain(row.used),
+        "included": plain(row.included),
+        "top_up": plain(row.top_up),
+        "overage": plain(row.overage),
+        "expired_unused": plain(row.expired_unused),
+        "rolled_over": plain(row.rolled_over),
+        "grants": _grants(
+            (use.grant.kind, use.consumed, use.expired, use.rolled_over, use.remaining)
+            for use in uses
+        ),
+    }
+
+
+def _grants(rows: Any) -> list[tuple[str, ...]]:
+    """What became of grants, by kind. The books give the allowance of a last partial period in
+    two parts, so allowances are added up; a grant of nothing is no grant."""
+    allowance = [Decimal(0)] * 4
+    fates = []
+    for kind, *numbers in rows:
+        if kind == "allowance":
+            allowance = [a + b for a, b in zip(allowance, numbers, strict=True)]
+        elif any(numbers):
+            fates.append((kind, *map(plain, numbers)))
+    return sorted([*fates, ("allowance", *map(plain, allowance))])

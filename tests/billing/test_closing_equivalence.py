@@ -1,0 +1,200 @@
+"""The books and the simulator agree: the same scenario gives the same units, lines and totals."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from billing.scenario import ScenarioDocument, parse_scenario
+from billing.simulation import simulate
+
+from .books import keep_books, simulated
+from .scenario_samples import example, scenario
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+PER_UNIT = {"model": "per_unit", "unit_amount": "0.105"}
+PACKAGE = {"model": "package", "package_size": "7", "package_amount": "1.01"}
+GRADUATED = {
+    "model": "graduated",
+    "tiers": [
+        {"up_to": "10", "unit_amount": "0.50"},
+        {"up_to": None, "unit_amount": "0.01", "flat_amount": "3"},
+    ],
+}
+VOLUME = GRADUATED | {"model": "volume"}
+COST_PLUS = {"model": "cost_plus", "margin_percent": "30", "surcharge_per_unit": "0.01"}
+FEES: list[dict[str, Any]] = [
+    {"name": "Setup", "kind": "implementation", "amount": "100", "when": "once"},
+    {"name": "Base", "kind": "base", "amount": "49.99", "when": "period"},
+    {
+        "name": "Care",
+        "kind": "support",
+        "amount": "10.5",
+        "when": "period",
+        "prorate": False,
+        "collected_by": "agency",
+    },
+]
+ZONES = ["UTC", "America/New_York", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"]
+
+
+def agree(document: dict[str, Any], random: Random) -> None:
+    parsed: ScenarioDocument = parse_scenario(document)
+    with transaction.atomic():
+        books = keep_books(parsed, random)
+        transaction.set_rollback(True)
+    assert books == simulated(simulate(parsed), parsed.until)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        example(),
+        scenario(usage={"2026-01-05": "150", "2026-02-05": "10.5"}, fees=FEES),
+        scenario(usage={"2026-02-05": "80"}, end="2026-02-11T00:00:00Z", fees=FEES),
+        scenario(usage={"2026-03-05": "300"}, allowance={"rollover_max": "150"}),
+        scenario(usage={"2026-01-05": "99"}, plan={"minimum_commitment": "20"}),
+        scenario(
+            start="2026-01-10T00:00:00Z",
+            usage={"2026-01-15": "120"},
+            grants=[
+                {
+                    "id": f"until {day} January",
+                    "unit": "page",
+                    "quantity": "10",
+                    "effective_at": "2026-01-02T00:00:00Z",
+                    "expires_at": f"2026-01-{day}T00:00:00Z",
+                }
+                for day in (10, 20)
+            ],
+        ),
+        scenario(
+            usage={"2026-01-31T23:59:59": "150"},
+            plan={"anchor": "2026-01-31", "timezone": "America/New_York"},
+            until="2026-06-01T00:00:00Z",
+            fees=FEES,
+        ),
+        scenario(
+            usage={"2026-01-10": "170"},
+            overage={"policy": "bill", "pricing": VOLUME, "cap_amount": "3.5"},
+            purchases=[{"top_up": "50 pages", "at": "2026-01-10T12:10:00Z"}],
+        ),
+    ],
+)
+def test_on_what_was_written_down(document: dict[str, Any]) -> None:
+    for usage in document["usage"]:
+        usage["time"] = usage["time"].removesuffix("Z") + "Z"
+    agree(document, Random(7))
+
+
+times = st.tuples(
+    st.integers(1, 4), st.integers(1, 28), st.integers(0, 23), st.integers(0, 59)
+).map(lambda t: f"2026-{t[0]:02}-{t[1]:02}T{t[2]:02}:{t[3]:02}:00Z")
+hot_times = st.sampled_from(
+    ["2026-01-31T23:59:59Z", "2026-02-01T00:00:00Z", "2026-02-01T05:00:00Z", "2026-03-01T04:59:00Z"]
+)
+quantities = st.integers(0, 80).map(str) | st.integers(0, 10**8).map(
+    lambda n: f"{n // 10**6}.{n % 10**6:06}"
+)
+
+
+@st.composite
+def allowances(draw: st.DrawFn, unit: str) -> dict[str, Any]:
+    pricing = draw(st.sampled_from([PER_UNIT, PACKAGE, GRADUATED, VOLUME, COST_PLUS]))
+    policy = draw(st.sampled_from(["bill", "bill", "bill", "block", "notify"]))
+    return {
+        "unit": unit,
+        "included": str(draw(st.integers(0, 150))),
+        "rollover_max": str(draw(st.integers(0, 120))),
+        "prorate": draw(st.booleans()),
+        "overage": {
+            "policy": policy,
+            "pricing": pricing,
+            "cap_amount": draw(st.sampled_from([None, None, "5.5"])),
+        },
+    }
+
+
+@st.composite
+def top_ups(draw: st.DrawFn, unit: str) -> dict[str, Any]:
+    return {
+        "unit": unit,
+        "name": f"Pack of {unit}s",
+        "quantity": draw(st.sampled_from(["50", "7.5"])),
+        "price": draw(st.sampled_from(["4", "0.335"])),
+        "expires": draw(st.sampled_from(["never", "period_end", "P20D", "P1M", "PT90M"])),
+    }
+
+
+@st.composite
+def grants(draw: st.DrawFn, number: int) -> dict[str, Any]:
+    """Priorities of their own: between equal ones the order in which grants were made decides, and
+    the books make the allowance of the next period before what is given meanwhile."""
+    effective, expires = draw(times | hot_times), draw(st.none() | times | hot_times)
+    return {
+        "id": f"grant {number}",
+        "unit": "page",
+        "kind": draw(st.sampled_from(["adjustment", "promotional"])),
+        "quantity": str(draw(st.integers(1, 100))),
+        "effective_at": effective,
+        "expires_at": expires if expires and expires > effective else None,
+        "priority": draw(st.sampled_from([5, 15, 30, 40, 60])),
+    }
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> dict[str, Any]:
+    units = draw(st.sampled_from([["page"], ["page", "lead"]]))
+    bands = [draw(top_ups(unit)) for unit in ["page", "lead"]]
+    plan = {
+        "name": "Generated",
+        "currency": draw(st.sampled_from(["USD", "JPY", "KWD"])),
+        "timezone": draw(st.sampled_from(ZONES)),
+        "interval": draw(st.sampled_from(["month", "month", "quarter"])),
+        "anchor": draw(st.sampled_from([None, "calendar", "2026-01-31", "2025-12-15"])),
+        "fees": draw(st.lists(st.sampled_from(FEES), unique_by=lambda fee: fee["name"])),
+        "allowances": [draw(allowances(unit)) for unit in units],
+        "top_ups": bands,
+        "minimum_commitment": draw(st.sampled_from([None, "5", "1000"])),
+    }
+    start = draw(
+        st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-10T09:07:31Z", "2025-12-31T23:45:00Z"])
+    )
+    usage = st.fixed_dictionaries(
+        {
+            "unit": st.sampled_from(["page", "lead"]),
+            "time": times | hot_times,
+            "quantity": quantities,
+            "cost": st.none() | st.integers(0, 10**4).map(lambda n: f"{n // 1000}.{n % 1000:03}"),
+        }
+    )
+    purchase = st.fixed_dictionaries(
+        {"top_up": st.sampled_from([band["name"] for band in bands]), "at": times | hot_times}
+    )
+    end = draw(st.sampled_from([None, None, "2026-03-01T00:00:00Z", "2026-02-17T10:07:00Z"]))
+    bought = draw(st.lists(purchase, max_size=3))
+    return {
+        "plan": plan,
+        "start": start,
+        "end": end,
+        "until": "2026-05-03T00:00:00Z",
+        "purchases": [p for p in bought if start <= p["at"] < (end or "2027")],
+        "grants": [draw(grants(number)) for number in range(draw(st.integers(0, 2)))],
+        "usage": draw(st.lists(usage, max_size=12)),
+    }
+
+
+@settings(
+    max_examples=int(os.environ.get("HYPOTHESIS_MAX_EXAMPLES", "30")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(document=scenarios(), random=st.randoms(use_true_random=False))
+def test_on_whatever_comes(document: dict[str, Any], random: Random) -> None:
+    agree(document, random)

@@ -1,0 +1,354 @@
+"""What an account manager does in a month: done once, refused in words, shut to others."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client as Browser
+from django.utils import timezone
+
+from billing.models import (
+    BillingPeriod,
+    CreditGrant,
+    Invoice,
+    Mail,
+    Payment,
+    TopUpPurchase,
+    TopUpRequest,
+)
+from clients.models import AgencyMember, ClientMember, WorkspaceKey
+from clients.services.keys import authenticate
+from tests.console.conftest import Story
+
+D = Decimal
+KEY = "3f9a1c2e"
+
+
+@dataclass
+class Deed:
+    """A dialog: where it is, what to send, and what there is of it afterwards."""
+
+    path: Callable[[Story], str]
+    said: Callable[[Story], dict[str, Any]]
+    count: Callable[[], int]
+    by_finance: bool = False
+
+
+def yesterday() -> str:
+    return f"{timezone.now() - dt.timedelta(days=1):%Y-%m-%d}"
+
+
+DEEDS = {
+    "top up": Deed(
+        lambda s: f"/admin/clients/workspace/{s.workspace.pk}/top-up/",
+        lambda s: {"band": f"{s.workspace.pk}:{s.band.pk}"},
+        TopUpPurchase.objects.count,
+    ),
+    "top up from the client": Deed(
+        lambda s: f"/admin/clients/client/{s.client.pk}/top-up/",
+        lambda s: {"band": f"{s.workspace.pk}:{s.band.pk}"},
+        TopUpPurchase.objects.count,
+    ),
+    "give credit": Deed(
+        lambda s: f"/admin/clients/workspace/{s.workspace.pk}/adjust/",
+        lambda s: {
+            "unit": f"{s.workspace.pk}:{s.unit.pk}",
+            "quantity": "5",
+            "reason": "Sorry for the outage",
+        },
+        CreditGrant.objects.filter(kind="adjustment").count,
+    ),
+    "record a payment": Deed(
+        lambda s: f"/admin/billing/invoice/{s.invoice.pk}/record-payment/",
+        lambda s: {
+            "amount": "20",
+            "received_at": yesterday(),
+            "method": "bank_transfer",
+            "reference": "RF18",
+        },
+        Payment.objects.count,
+        by_finance=True,
+    ),
+    "send again": Deed(
+        lambda s: f"/admin/billing/invoice/{s.invoice.pk}/resend/",
+        lambda s: {},
+        Mail.objects.exclude(key__startswith="alert").count,
+        by_finance=True,
+    ),
+    "approve": Deed(
+        lambda s: f"/admin/billing/topuprequest/{s.request.pk}/approve/",
+        lambda s: {},
+        TopUpPurchase.objects.count,
+    ),
+    "decline": Deed(
+        lambda s: f"/admin/billing/topuprequest/{s.request.pk}/decline/",
+        lambda s: {},
+        TopUpRequest.objects.filter(state="declined").count,
+    ),
+    "create a key": Deed(
+        lambda s: f"/admin/clients/workspace/{s.workspace.pk}/create-key/",
+        lambda s: {"name": "production", "scopes": ["events"]},
+        WorkspaceKey.objects.count,
+    ),
+    "invite to the portal": Deed(
+        lambda s: f"/admin/clients/client/{s.client.pk}/invite/",
+        lambda s: {"email": "New@acme.example", "role": "admin"},
+        ClientMember.objects.count,
+    ),
+}
+
+
+@pytest.fixture(params=DEEDS)
+def deed(request: pytest.FixtureRequest) -> Deed:
+    return DEEDS[request.param]
+
+
+def form_of(browser: Browser, path: str) -> Any:
+    response = browser.get(path)
+    assert response.status_code == 200
+    return response.context["form"]
+
+
+def hidden(form: Any) -> dict[str, Any]:
+    """What the page sends by itself."""
+    return {field.html_name: field.value() for field in form.hidden_fields()}
+
+
+def errors(response: Any) -> dict[str, list[str]]:
+    assert response.status_code == 200
+    found: dict[str, list[str]] = response.context["form"].errors
+    return found
+
+
+def test_asking_changes_nothing(deed: Deed, story: Story, as_manager: Browser) -> None:
+    before = deed.count()
+
+    form = form_of(as_manager, deed.path(story))
+
+    assert form is not None
+    assert deed.count() == before
+    assert not LogEntry.objects.exists()
+
+
+def test_it_is_done_once_and_noted_once(deed: Deed, story: Story, as_manager: Browser) -> None:
+    path, before = deed.path(story), deed.count()
+    said = {**hidden(form_of(as_manager, path)), **deed.said(story)}
+
+    first = as_manager.post(path, said)
+    again = as_manager.post(path, said)
+
+    assert deed.count() == before + 1, first.content.decode()
+    assert first.status_code == again.status_code
+    assert LogEntry.objects.count() == 1
+
+
+def test_outsiders_find_nothing(deed: Deed, story: Story, as_outsider: Browser) -> None:
+    path, before = deed.path(story), deed.count()
+
+    assert as_outsider.get(path).status_code == 404
+    assert as_outsider.post(path, {"key": KEY, **deed.said(story)}).status_code == 404
+    assert deed.count() == before
+
+
+def test_viewers_may_not(deed: Deed, story: Story, as_viewer: Browser) -> None:
+    path, before = deed.path(story), deed.count()
+
+    assert as_viewer.get(path).status_code == 403
+    assert as_viewer.post(path, {"key": KEY, **deed.said(story)}).status_code == 403
+    assert deed.count() == before
+
+
+def test_finance_deals_with_money_that_is_owed(
+    deed: Deed, story: Story, as_finance: Browser
+) -> None:
+    assert as_finance.get(deed.path(story)).status_code == (200 if deed.by_finance else 403)
+
+
+def test_a_form_from_elsewhere_is_refused(deed: Deed, story: Story, teammate: Any) -> None:
+    browser = Browser(enforce_csrf_checks=True)
+    browser.force_login(teammate)
+    before = deed.count()
+
+    response = browser.post(deed.path(story), {"key": KEY, **deed.said(story)})
+
+    assert response.status_code == 403
+    assert deed.count() == before
+
+
+def test_in_the_pages_window_the_page_is_loaded_anew(story: Story, as_manager: Browser) -> None:
+    deed = DEEDS["give credit"]
+
+    response = as_manager.post(
+        deed.path(story), {"key": KEY, **deed.said(story)}, headers={"HX-Request": "true"}
+    )
+
+    assert response.status_code == 204
+    assert response["HX-Redirect"] == f"/admin/clients/workspace/{story.workspace.pk}/change/"
+
+
+# --- Refusals ----------------------------------------------------------------------------------
+
+
+def send(browser: Browser, name: str, story: Story, **other: Any) -> Any:
+    deed = DEEDS[name]
+    return browser.post(deed.path(story), {"key": KEY, **deed.said(story), **other})
+
+
+def test_more_than_is_due_is_refused_at_the_amount(story: Story, as_manager: Browser) -> None:
+    response = send(as_manager, "record a payment", story, amount="49.01")
+
+    assert "49.00 due" in errors(response)["amount"][0]
+    assert not Payment.objects.exists()
+
+
+def test_a_payment_that_has_not_come_is_refused_at_its_date(
+    story: Story, as_manager: Browser
+) -> None:
+    response = send(as_manager, "record a payment", story, received_at="2999-01-01")
+
+    assert "not come yet" in errors(response)["received_at"][0]
+
+
+def test_the_same_form_with_other_facts_is_refused(story: Story, as_manager: Browser) -> None:
+    assert send(as_manager, "record a payment", story).status_code == 302
+
+    response = send(as_manager, "record a payment", story, amount="21")
+
+    assert "__all__" in errors(response)
+    assert [payment.amount for payment in Payment.objects.all()] == [D(20)]
+
+
+def test_a_payment_is_booked_and_says_who_recorded_it(
+    story: Story, teammate: Any, as_manager: Browser
+) -> None:
+    send(as_manager, "record a payment", story, amount="49")
+
+    payment = Payment.objects.get()
+    assert (payment.amount, payment.recorded_by) == (D(49), teammate)
+    assert Invoice.objects.get().state == Invoice.State.PAID
+    offered = as_manager.get(f"/admin/billing/invoice/{story.invoice.pk}/change/")
+    assert "Record a payment" not in offered.content.decode()
+
+
+def test_credit_needs_a_reason_and_a_time_to_be_used(story: Story, as_manager: Browser) -> None:
+    assert "reason" in errors(send(as_manager, "give credit", story, reason="  "))
+    assert "expires_at" in errors(send(as_manager, "give credit", story, expires_at="2020-01-01"))
+    assert not CreditGrant.objects.filter(kind="adjustment").exists()
+
+
+def test_a_band_of_another_plan_is_no_choice(story: Story, as_manager: Browser) -> None:
+    response = send(as_manager, "top up", story, band=f"{story.workspace.pk}:999999")
+
+    assert "band" in errors(response)
+
+
+def test_a_decided_request_stays_decided(story: Story, as_manager: Browser) -> None:
+    send(as_manager, "decline", story)
+
+    response = send(as_manager, "approve", story)
+
+    assert "declined" in str(errors(response))
+    assert not TopUpPurchase.objects.exists()
+
+
+def test_nothing_goes_out_without_an_address(story: Story, as_manager: Browser) -> None:
+    type(story.client).objects.update(email="")
+    ClientMember.objects.filter(role="admin").delete()
+    before = Mail.objects.count()
+
+    response = send(as_manager, "send again", story)
+
+    assert "address" in str(errors(response))
+    assert Mail.objects.count() == before
+
+
+# --- Closing -----------------------------------------------------------------------------------
+
+
+def close_path(story: Story) -> str:
+    return f"/admin/billing/billingperiod/{story.period.pk}/close/"
+
+
+def test_a_running_period_says_when_it_can_be_closed(story: Story, as_manager: Browser) -> None:
+    page = as_manager.get(close_path(story))
+    posted = as_manager.post(close_path(story), {"key": KEY})
+
+    assert "runs until" in page.content.decode()
+    assert page.context["form"] is None
+    assert "close it then" in str(errors(posted))
+    assert BillingPeriod.objects.filter(state="closed").count() == 0
+
+
+def test_a_due_period_is_closed_once(story: Story, as_manager: Browser) -> None:
+    span = dt.timedelta(days=60)
+    BillingPeriod.objects.filter(pk=story.period.pk).update(
+        due_at=timezone.now() - dt.timedelta(hours=1), end=timezone.now() - dt.timedelta(hours=2)
+    )
+    later = BillingPeriod.objects.exclude(pk=story.period.pk)
+    later.update(due_at=timezone.now() + span)
+
+    page = as_manager.get(close_path(story))
+    first = as_manager.post(close_path(story), {"key": KEY})
+    again = as_manager.post(close_path(story), {"key": KEY})
+
+    assert page.context["form"] is not None
+    assert (first.status_code, again.status_code) == (302, 302)
+    assert BillingPeriod.objects.get(pk=story.period.pk).state == "closed"
+
+
+def test_closing_is_shut_to_others(
+    story: Story, as_outsider: Browser, as_viewer: Browser, as_finance: Browser
+) -> None:
+    assert as_outsider.post(close_path(story), {"key": KEY}).status_code == 404
+    assert as_viewer.post(close_path(story), {"key": KEY}).status_code == 403
+    assert as_finance.post(close_path(story), {"key": KEY}).status_code == 403
+
+
+# --- Keys and people ---------------------------------------------------------------------------
+
+
+def test_a_key_is_shown_once_and_works_until_it_is_revoked(
+    story: Story, as_manager: Browser
+) -> None:
+    path = DEEDS["create a key"].path(story)
+    said = {**hidden(form_of(as_manager, path)), **DEEDS["create a key"].said(story)}
+    shown = as_manager.post(path, said)
+    text = shown.context["text"]
+    key = WorkspaceKey.objects.get()
+    page = as_manager.get(f"/admin/clients/workspacekey/{key.pk}/change/")
+
+    assert text in shown.content.decode()
+    assert text not in page.content.decode()
+    assert authenticate(plain_text=text, now=timezone.now()) == key
+
+    revoke = f"/admin/clients/workspacekey/{key.pk}/revoke/"
+    assert as_manager.get(revoke).status_code == 200
+    assert authenticate(plain_text=text, now=timezone.now()) == key
+    assert as_manager.post(revoke, {"key": KEY}).status_code == 302
+    assert authenticate(plain_text=text, now=timezone.now()) is None
+
+
+def test_nobody_chooses_a_keys_text(story: Story, as_manager: Browser) -> None:
+    response = send(as_manager, "create a key", story, sealed="apk_guessable")
+
+    assert "sealed" in errors(response)
+    assert not WorkspaceKey.objects.exists()
+
+
+def test_an_owner_invites_a_colleague(story: Story, as_owner: Browser, as_manager: Browser) -> None:
+    path = f"/admin/clients/agency/{story.workspace.agency_id}/invite/"
+    said = {"key": KEY, "email": "Fay@Northwind.example", "name": "Fay", "role": "finance"}
+
+    assert as_manager.post(path, said).status_code == 403
+    assert as_owner.post(path, said).status_code == 302
+    assert as_owner.post(path, said).status_code == 302
+
+    member = AgencyMember.objects.get(user__email="fay@northwind.example")
+    assert (member.role, member.user.name) == ("finance", "Fay")
+    assert not member.user.has_usable_password()

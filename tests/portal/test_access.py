@@ -1,0 +1,133 @@
+"""Who may see a client's pages, and who may do what there."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import get_resolver
+
+from agencyportal.portal.urls import client_pages
+from billing.models import TopUpPurchase, TopUpRequest
+from billing.services.purchases import buy_on_account
+from billing.services.requests import ask_for_top_up
+from clients.models import ClientMember
+
+from .conftest import NOON
+
+PAGES = ("", "top-ups/", "invoices/", "package/", "alerts/")
+
+
+@pytest.fixture
+def paths(story, invoice, client_viewer) -> dict[str, str]:
+    """Every path of a client's pages, by its name."""
+    purchase = buy_on_account(workspace=story.workspace, band=story.growth, now=NOON, key="one")
+    asked = ask_for_top_up(
+        workspace=story.workspace, band=story.volume, requested_by=client_viewer, now=NOON
+    )
+    request = f"top-ups/requests/{asked.pk}/"
+    offer = f"top-ups/{story.workspace.pk}/{story.volume.pk}/"
+    found = {
+        "usage": "",
+        "top_ups": "top-ups/",
+        "bought": f"top-ups/bought/{purchase.pk}/",
+        "request": request,
+        "approve": f"{request}approve/",
+        "decline": f"{request}decline/",
+        "offer": offer,
+        "buy": f"{offer}buy/",
+        "ask": f"{offer}ask/",
+        "invoices": "invoices/",
+        "invoice": f"invoices/{invoice.pk}/",
+        "invoice_pdf": f"invoices/{invoice.pk}/pdf/",
+        "package": "package/",
+        "alerts": "alerts/",
+    }
+    return {name: story.url(path) for name, path in found.items()}
+
+
+def test_every_page_has_a_path_here(paths):
+    assert {pattern.name for pattern in client_pages} == set(paths)
+    assert get_resolver().namespace_dict["portal"]
+
+
+@pytest.mark.parametrize("who", ["outsider", "owner", "teammate", "operator"])
+def test_nobody_but_the_clients_people_has_these_pages(paths, who, request, browse, row_counts):
+    """An agency's people and the operator have the admin."""
+    browser = browse(request.getfixturevalue(who))
+    before = row_counts()
+    for path in paths.values():
+        assert browser.get(path).status_code == 404, path
+        assert browser.post(path).status_code == 404, path
+    assert row_counts() == before
+
+
+def test_another_client_of_the_same_agency_is_an_outsider(paths, birch, browse, django_user_model):
+    stranger = django_user_model.objects.create_user("admin@birch.example")
+    ClientMember.objects.create(client=birch, user=stranger, role=ClientMember.Role.ADMIN)
+    browser = browse(stranger)
+    for path in paths.values():
+        assert browser.get(path).status_code == 404, path
+    mine = f"/portal/{birch.pk}/"
+    for name, path in paths.items():
+        if name not in {"usage", "top_ups", "invoices", "package", "alerts"}:
+            elsewhere = mine + path.split("/", 3)[3]
+            assert browser.get(elsewhere).status_code == 404, elsewhere
+            assert browser.post(elsewhere).status_code in (404, 405), elsewhere
+
+
+def test_strangers_are_sent_to_sign_in(paths, client):
+    for path in ("/portal/", *paths.values()):
+        response = client.get(path)
+        assert response.status_code == 302
+        assert response["Location"].startswith("/accounts/login/")
+
+
+def test_members_see_every_page(paths, admin, viewer):
+    for name, path in paths.items():
+        for browser in (admin, viewer):
+            expected = 302 if name in {"approve", "decline", "buy", "ask"} else 200
+            assert browser.get(path).status_code == expected, path
+
+
+def test_agency_people_who_belong_to_the_client_see_it(story, owner, browse):
+    ClientMember.objects.create(client=story.client, user=owner, role=ClientMember.Role.VIEWER)
+    assert browse(owner).get(story.url()).status_code == 200
+
+
+def test_the_portal_opens_at_ones_client(story, admin):
+    assert admin.get("/portal/")["Location"] == story.url()
+
+
+def test_who_has_several_clients_chooses(story, second_client, viewer):
+    page = viewer.get("/portal/").content.decode()
+    assert story.url() in page
+    assert f"/portal/{second_client.pk}/" in page
+    assert "/portal/" in viewer.get(story.url()).content.decode()
+
+
+def test_who_has_no_client_finds_nothing(owner, browse):
+    assert browse(owner).get("/portal/").status_code == 404
+
+
+def test_viewers_neither_buy_nor_decide(paths, viewer, row_counts):
+    before = row_counts()
+    form = {"key": "0b0c9ad5-3a14-4d5f-9a27-2f1a4f3f5f10"}
+    for name in ("buy", "approve", "decline"):
+        assert viewer.post(paths[name], form).status_code == 403, name
+    assert row_counts() == before
+    assert TopUpRequest.objects.get().state == TopUpRequest.State.PENDING
+    assert TopUpPurchase.objects.count() == 1
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_are_kept_by_nobody_and_allow_nothing_inline(story, admin, path):
+    response = admin.get(story.url(path))
+    assert "no-store" in response["Cache-Control"]
+    assert "private" in response["Cache-Control"]
+    policy = response["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    body = response.content.decode()
+    assert " style=" not in body
+    assert "<style" not in body
+    assert "<script" not in body
+    assert f"/brand/{story.client.agency.brand_color[1:]}.css" in body

@@ -1,0 +1,202 @@
+"""The package and the alerts in plain words."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from agencyportal.portal.terms import TermsInWords
+from agencyportal.portal.writing import Writing
+from billing.models import AlertRule, PlanAllowance, PlanVersion, TopUpBand
+from clients.models import Meter, UsageUnit
+
+from .conftest import NOON
+from .pages import text_of
+
+UNIT = UsageUnit(name="conversation", plural="conversations")
+
+
+@pytest.fixture
+def words() -> TermsInWords:
+    writing = Writing(locale="en_US", currency="USD", timezone="America/New_York", now=NOON)
+    return TermsInWords(writing=writing, currency="USD", agency="Northwind")
+
+
+def beyond(pricing: dict[str, object], cap: Decimal | None = None) -> PlanAllowance:
+    return PlanAllowance(
+        policy="bill", pricing=pricing, policy_options={}, cap_amount=cap, included=Decimal(1000)
+    )
+
+
+@pytest.mark.parametrize(
+    ("pricing", "said"),
+    [
+        (
+            {"model": "per_unit", "unit_amount": "0.125"},
+            "$0.125 for each further conversation",
+        ),
+        (
+            {
+                "model": "graduated",
+                "tiers": [
+                    {"up_to": "2000", "unit_amount": "0.08"},
+                    {"up_to": "5000", "unit_amount": "0.07", "flat_amount": "5"},
+                    {"up_to": None, "unit_amount": "0.06"},
+                ],
+            },
+            (
+                "$0.08 each for the first 2,000 conversations, $0.07 each up to 5,000 plus $5.00 "
+                "once, $0.06 for each one beyond"
+            ),
+        ),
+        (
+            {
+                "model": "volume",
+                "tiers": [
+                    {"up_to": "2000", "unit_amount": "0.08"},
+                    {"up_to": None, "unit_amount": "0.06"},
+                ],
+            },
+            (
+                "all at one price, by how many it comes to: $0.08 each for the first 2,000 "
+                "conversations, $0.06 for each one beyond"
+            ),
+        ),
+        (
+            {"model": "package", "package_size": "25", "package_amount": "110"},
+            "$110.00 for every 25 conversations begun",
+        ),
+        (
+            {"model": "cost_plus", "margin_percent": "20", "surcharge_per_unit": "0.01"},
+            "what the AI behind it costs plus 20% plus $0.01 for each conversation",
+        ),
+        ({"model": "cost_plus"}, "what the AI behind it costs, plus Northwind's margin"),
+    ],
+)
+def test_prices_are_sentences(words, pricing, said):
+    assert words.policy(beyond(pricing), UNIT) == (
+        f"Once everything is used up, the service goes on: {said}."
+    )
+
+
+def test_a_cap_is_said(words):
+    allowance = beyond({"model": "per_unit", "unit_amount": "0.1"}, Decimal(50))
+    assert words.policy(allowance, UNIT).endswith("and never more than $50.00 in a period.")
+
+
+def test_policies_are_sentences(words):
+    def said(policy: str, **options: object) -> str:
+        row = PlanAllowance(policy=policy, policy_options=options, included=Decimal(1))
+        return words.policy(row, UNIT)
+
+    assert "the service pauses until it resets or a top-up is bought" in said("block")
+    assert "goes on at no extra charge, and Northwind is told" in said("notify")
+    assert said("ask") == "Once everything is used up, you are asked before it goes on."
+    assert said(
+        "top_up", top_up="Growth 500", at="50", max_count=2, max_amount="120", then="block"
+    ).startswith(
+        "Your package provides that Growth 500 is bought when 50 or fewer are left, at most "
+        "2 times, for $120.00 at most in a period. Once everything is used up, the service pauses"
+    )
+
+
+@pytest.mark.parametrize(
+    ("expires", "said"),
+    [
+        ("period_end", "until the end of the period you buy it in"),
+        ("never", "as long as you need"),
+        ("P90D", "for 90 days from when you buy it"),
+        ("P1Y1D", "for 12 months, 1 day from when you buy it"),
+        ("PT36H", "for 36 hours from when you buy it"),
+    ],
+)
+def test_expiry_is_said(words, expires, said):
+    assert words.expiry(TopUpBand(expires=expires)) == said
+
+
+@pytest.mark.parametrize(
+    ("interval", "anchor", "day", "said"),
+    [
+        ("month", "calendar", dt.date(2026, 1, 15), "On the first day of every month."),
+        ("month", "start", dt.date(2026, 1, 15), "On day 15 of every month."),
+        (
+            "month",
+            "start",
+            dt.date(2026, 1, 31),
+            "On day 31 of every month, or its last day where it is shorter.",
+        ),
+        (
+            "quarter",
+            "calendar",
+            dt.date(2026, 1, 15),
+            "On the first day of every calendar quarter.",
+        ),
+        ("quarter", "start", dt.date(2026, 1, 15), "Every three months, counted from Jan 15."),
+        ("year", "calendar", dt.date(2026, 1, 15), "On the first day of every year."),
+        ("year", "start", dt.date(2026, 2, 15), "Every year on Feb 15."),
+    ],
+)
+def test_the_rhythm_is_said(words, interval, anchor, day, said):
+    assert words.rhythm(PlanVersion(interval=interval, anchor=anchor), day) == said
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "said"),
+    [
+        ("count", "Each conversation counts as one when it happens, whatever it takes inside."),
+        ("unique", "Each conversation counts once in a period, however many steps"),
+        ("sum", "Each job reports how many conversations it handled"),
+    ],
+)
+def test_counting_is_said(words, aggregation, said):
+    meter = Meter(
+        aggregation=aggregation, weights=[{"when": [], "multiply": "2"}], filters=[{"field": "x"}]
+    )
+    text = " ".join(words.counting(UNIT, meter))
+    assert text.startswith(said)
+    assert "Some actions, such as unusually large ones, count as 2 conversations." in text
+    assert "Actions that your package leaves out are not counted." in text
+
+
+def test_the_package_page_says_what_was_agreed(story, admin):
+    text = text_of(admin.get(story.url("package/")))
+    assert "Acme support chat: Support Starter" in text
+    assert "Version 1 · Since March 1, 2026" in text
+    assert "1,000 conversations in each period. What you do not use ends with the period." in text
+    assert "On the first day of every month. Next on April 1, 2026." in text
+    assert "Days begin at midnight in New York." in text
+    assert "Implementation $2,500.00 Once, at the start." in text
+    assert "Base package $499.00 Every month, in advance." in text
+    assert "Growth 500 500 conversations $60.00 $0.12" in text
+    assert "Northwind, for you" in text
+
+
+def test_without_a_package_the_page_says_so(acme, admin):
+    text = text_of(admin.get(f"/portal/{acme.pk}/package/"))
+    assert "No package is running now. Northwind sets one up for you." in text
+
+
+def test_rules_are_sentences(story, admin, northwind, harbor, birch):
+    AlertRule.objects.create(agency=northwind, percents=[80, 100])
+    AlertRule.objects.create(
+        agency=northwind, workspace=story.workspace, percents=[50], tells_agency=False
+    )
+    AlertRule.objects.create(agency=northwind, client=birch, percents=[11])
+    AlertRule.objects.create(agency=harbor, percents=[12])
+    AlertRule.objects.create(agency=northwind, percents=[13], is_active=False)
+    text = text_of(admin.get(story.url("alerts/")))
+    assert (
+        "At 80% and 100% of what each workspace can use in a period, top-ups counted: "
+        "you (billing@acme.example) and Northwind."
+    ) in text
+    assert "At 50% of what Acme support chat can use" in text
+    for hidden in ("11%", "12%", "13%"):
+        assert hidden not in text
+
+
+def test_without_rules_and_alerts_the_page_says_so(story, admin):
+    text = text_of(admin.get(story.url("alerts/")))
+    assert "No alert is set up." in text
+    assert "None so far." in text

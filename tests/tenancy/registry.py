@@ -1,0 +1,264 @@
+"""Who may see which address. An address that is not in here fails the crawl.
+
+Of an object's page, ``who`` are those of the object's own agency (or client): for everybody else
+it does not exist. The operator sees everything in the admin, and nothing in the portal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+
+from clients.models import Client
+from tests.tenancy.worlds import Deployment
+
+Names = frozenset[str]
+
+
+def names(*given: str) -> Names:
+    return frozenset(given)
+
+
+# --- The cast ----------------------------------------------------------------------------------
+
+OPERATOR = "operator"
+OWNER, MANAGER, FINANCE, VIEWER = "owner", "manager", "finance", "viewer"
+CLIENT_ADMIN, CLIENT_VIEWER = "client admin", "client viewer"
+ANONYMOUS = "anonymous"
+
+NOBODY = names()
+AGENCY = names(OWNER, MANAGER, FINANCE, VIEWER)
+STAFF = AGENCY | {OPERATOR}
+CLIENTS = names(CLIENT_ADMIN, CLIENT_VIEWER)
+SIGNED_IN = STAFF | CLIENTS
+EVERYBODY = SIGNED_IN | {ANONYMOUS}
+
+OPERATES = names(OPERATOR)
+LEADS = names(OPERATOR, OWNER)
+ACTS = names(OPERATOR, OWNER, MANAGER)
+TAKES_MONEY = names(OPERATOR, OWNER, MANAGER, FINANCE)
+
+
+# --- The admin's models ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Who may do what to the rows of a model in the admin, and what else a row's page leads to.
+
+    ``dialogs``: last part of the view's name -> who may. ``views``: pages that whoever reads the
+    row may open, and which row that is, by filters.
+    """
+
+    reads: Names = STAFF
+    adds: Names = NOBODY
+    changes: Names = NOBODY
+    deletes: Names = NOBODY
+    dialogs: tuple[tuple[str, Names], ...] = ()
+    views: tuple[tuple[str, dict[str, Any]], ...] = ()
+    row: tuple[tuple[str, Any], ...] = ()
+    """Which row to look at, where it may not be just any."""
+
+
+READ = Rights()
+OPERATORS_OWN = Rights(reads=OPERATES)
+
+ADMIN: dict[str, Rights] = {
+    "clients.Agency": Rights(adds=OPERATES, changes=LEADS, dialogs=(("invite", LEADS),)),
+    "clients.AgencyMember": Rights(changes=LEADS, deletes=LEADS, row=(("role", "viewer"),)),
+    "clients.Client": Rights(
+        adds=ACTS,
+        changes=ACTS,
+        dialogs=(("invite", ACTS), ("top_up", ACTS), ("adjust", ACTS)),
+    ),
+    "clients.ClientMember": Rights(changes=ACTS, deletes=ACTS),
+    "clients.ExchangeRate": Rights(reads=OPERATES, adds=OPERATES),
+    "clients.Meter": READ,
+    "clients.ModelPrice": Rights(adds=ACTS),
+    "clients.Platform": Rights(reads=OPERATES, changes=OPERATES),
+    "clients.UnitTemplate": OPERATORS_OWN,
+    "clients.UsageDay": READ,
+    "clients.UsageEvent": READ,
+    "clients.UsageUnit": READ,
+    "clients.UsageWindow": READ,
+    "clients.User": Rights(reads=OPERATES, changes=OPERATES),
+    "clients.Workspace": Rights(
+        adds=ACTS,
+        changes=ACTS,
+        dialogs=(("create_key", ACTS), ("top_up", ACTS), ("adjust", ACTS)),
+    ),
+    "clients.WorkspaceKey": Rights(dialogs=(("revoke", ACTS),)),
+    "billing.Alert": READ,
+    "billing.AlertRule": Rights(adds=ACTS, changes=ACTS),
+    "billing.BillingPeriod": Rights(dialogs=(("close", ACTS),)),
+    "billing.Charge": READ,
+    "billing.CreditGrant": READ,
+    "billing.DocumentSeries": OPERATORS_OWN,
+    "billing.Invoice": Rights(
+        dialogs=(("record_payment", TAKES_MONEY), ("resend", TAKES_MONEY)),
+        views=(
+            ("pdf", {"document__state": "rendered"}),
+            ("preview", {"state": "draft"}),
+        ),
+    ),
+    "billing.InvoiceDocument": READ,
+    "billing.Mail": READ,
+    "billing.MarginRule": Rights(adds=ACTS),
+    "billing.Payment": READ,
+    "billing.PeriodUsage": READ,
+    "billing.Plan": READ,
+    "billing.PlanVersion": READ,
+    "billing.Reservation": READ,
+    "billing.Subscription": READ,
+    "billing.TaxRate": Rights(adds=OPERATES),
+    "billing.TopUpPurchase": READ,
+    "billing.TopUpRequest": Rights(
+        dialogs=(("approve", ACTS), ("decline", ACTS)), row=(("state", "pending"),)
+    ),
+    "payouts.Earning": READ,
+    "payouts.Payout": Rights(views=(("statement", {"document__state": "rendered"}),)),
+    "payouts.PayoutTerms": Rights(adds=OPERATES, changes=OPERATES),
+    "payouts.PlatformFeeRule": Rights(adds=OPERATES),
+    "payouts.StatementDocument": READ,
+}
+
+ACTIONS: dict[str, Names] = {}
+"""Actions on chosen rows of a list, by ``app.Model.action``: there are none."""
+
+
+# --- Everything else ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Page:
+    """``who`` gets ``status`` on GET; ``others`` who are signed in, and strangers, get theirs.
+
+    ``posts``: who may send it a form; the crawl sends one as everybody else. None: nobody's form
+    is sent, because it ends the session or is open to all.
+    """
+
+    who: Names
+    status: int = 200
+    others: int = 404
+    stranger: int = 302
+    args: Callable[[Deployment], tuple[Any, ...]] | None = None
+    posts: Names | None = NOBODY
+    refused: int = 405
+    """What people of ``who`` get for a form that is not theirs to send."""
+
+    def is_of_client(self) -> bool:
+        """Whether it is a page of one client, and so nobody else's."""
+        return self.args is not None and self.who == CLIENTS
+
+
+def _client(deployment: Deployment) -> tuple[Any, ...]:
+    return (deployment.client.pk,)
+
+
+def _of(name: str, **only: Any) -> Callable[[Deployment], tuple[Any, ...]]:
+    """The client's id and that of its first row of a kind."""
+
+    def args(deployment: Deployment) -> tuple[Any, ...]:
+        home = deployment.client if name == "invoices" else deployment.workspace
+        row = getattr(home, name).filter(**only).order_by("pk").first()
+        return (deployment.client.pk, row.pk)
+
+    return args
+
+
+def _content(deployment: Deployment) -> tuple[Any, ...]:
+    return (ContentType.objects.get_for_model(Client).pk, deployment.client.pk)
+
+
+def _offer(deployment: Deployment) -> tuple[Any, ...]:
+    period = deployment.workspace.periods.open().order_by("start")[0]
+    band = period.plan_version.top_ups.order_by("pk")[0]
+    return (deployment.client.pk, deployment.workspace.pk, band.pk)
+
+
+def _read_by_clients(args: Callable[[Deployment], tuple[Any, ...]] = _client) -> Page:
+    return Page(CLIENTS, args=args)
+
+
+_DECIDES = names(CLIENT_ADMIN)
+_ISSUED = {"state__in": ("issued", "paid"), "document__state": "rendered"}
+
+PAGES: dict[str, Page] = {
+    # Signing in, and the doors.
+    "home": Page(SIGNED_IN, status=302),
+    "setup": Page(NOBODY, stranger=404),
+    "account_login": Page(SIGNED_IN, status=302, stranger=200, posts=None),
+    "account_logout": Page(SIGNED_IN, posts=None),
+    "account_inactive": Page(EVERYBODY),
+    "account_change_password": Page(SIGNED_IN, posts=None),
+    "account_reset_password": Page(EVERYBODY, posts=None),
+    "account_reset_password_done": Page(EVERYBODY),
+    "account_reset_password_from_key": Page(
+        EVERYBODY, args=lambda _deployment: ("2n9c", "no-such-key"), posts=None
+    ),
+    "account_reset_password_from_key_done": Page(EVERYBODY),
+    # The admin's own.
+    "admin:index": Page(STAFF, posts=None),
+    "admin:login": Page(SIGNED_IN, status=302, posts=None),
+    "admin:logout": Page(STAFF, status=405, posts=None),
+    "admin:password_change": Page(STAFF, posts=None),
+    "admin:password_change_done": Page(STAFF, posts=None),
+    "admin:autocomplete": Page(STAFF, status=403, posts=None),
+    "admin:jsi18n": Page(STAFF, posts=None),
+    "admin:search": Page(STAFF, posts=None),
+    "admin:view_on_site": Page(NOBODY, args=_content, posts=None),
+    "admin:app_list": Page(STAFF, args=lambda _deployment: ("billing",), posts=None),
+    # A client's pages.
+    "portal:start": Page(CLIENTS, status=302),
+    "portal:brand": Page(EVERYBODY, args=lambda _deployment: ("1f4e79",)),
+    "portal:usage": _read_by_clients(),
+    "portal:top_ups": _read_by_clients(),
+    "portal:invoices": _read_by_clients(),
+    "portal:package": _read_by_clients(),
+    "portal:alerts": _read_by_clients(),
+    "portal:bought": _read_by_clients(_of("purchases")),
+    "portal:request": _read_by_clients(_of("top_up_requests")),
+    "portal:invoice": _read_by_clients(_of("invoices", **_ISSUED)),
+    "portal:invoice_pdf": _read_by_clients(_of("invoices", **_ISSUED)),
+    "portal:offer": _read_by_clients(_offer),
+    "portal:buy": Page(CLIENTS, status=302, args=_offer, posts=_DECIDES, refused=403),
+    "portal:ask": Page(CLIENTS, status=302, args=_offer, posts=CLIENTS),
+    "portal:approve": Page(
+        CLIENTS, status=302, args=_of("top_up_requests"), posts=_DECIDES, refused=403
+    ),
+    "portal:decline": Page(
+        CLIENTS, status=302, args=_of("top_up_requests"), posts=_DECIDES, refused=403
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of the API with a workspace's key. ``row``: the kind of row its address names."""
+
+    method: str = "get"
+    body: dict[str, Any] | None = None
+    row: str = ""
+    is_public: bool = False
+
+
+_EVENT = {"id": "crawled", "unit": "{unit}"}
+
+CALLS: dict[str, Call] = {
+    "api:events": Call("post", _EVENT),
+    "api:usage": Call(),
+    "api:balance": Call(),
+    "api:reservations": Call("post", {"unit": "{unit}", "quantity": "1"}),
+    "api:commit": Call("post", {"id": "committed", "unit": "{unit}"}, row="reservation"),
+    "api:release": Call("post", {}, row="reservation"),
+    "api:schema": Call(is_public=True),
+    "api:docs": Call(is_public=True),
+}
+
+UNNAMED = {
+    "admin/(?P<url>.*)$": "Django's catch-all: 404, or a slash appended",
+}
+"""Addresses without a name, but for the admin's short addresses of rows."""

@@ -1,0 +1,334 @@
+"""Two agencies with a row of every kind, each marked, so that no row of one can hide in a page
+of the other.
+
+A world is told by the services: clients on a package with usage, closed periods, invoices, a draft,
+payments, payouts. Then every text of every row gets its agency's mark, and its client's mark where
+it is one client's. Whatever page a mark turns up on shows a row.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+
+from billing.models import (
+    Alert,
+    AlertCrossing,
+    AlertRule,
+    Invoice,
+    InvoiceDocument,
+    MarginRule,
+    Payment,
+    TaxRate,
+    TopUpBand,
+)
+from billing.services.closing import close_due_periods
+from billing.services.drafting import draft_invoices
+from billing.services.grants import adjust
+from billing.services.invoicing import issue_invoice
+from billing.services.margins import add_margin_rule
+from billing.services.payments import record_payment
+from billing.services.plans import import_plan
+from billing.services.purchases import buy_on_account
+from billing.services.rendering import render_due
+from billing.services.requests import ask_for_top_up
+from billing.services.reservations import reserve
+from billing.services.subscriptions import activate, ensure_due_periods
+from clients.models import (
+    Agency,
+    AgencyMember,
+    Client,
+    ClientMember,
+    ModelPrice,
+    UniqueSubject,
+    UsageEvent,
+    UsageUnit,
+    UsageWindow,
+    User,
+    Workspace,
+)
+from clients.services.keys import create_key
+from clients.services.people import (
+    add_client_member,
+    add_member,
+    create_agency,
+    create_client,
+    create_workspace,
+)
+from clients.services.recording import SubmittedEvent, record_events
+from clients.services.units import create_unit
+from payouts.models import StatementDocument
+from payouts.services.earnings import post_due_earnings
+from payouts.services.payouts import build_payouts
+from payouts.services.terms import add_fee_rule, set_payout_terms
+from tests.billing.plan_samples import band, starter
+from tests.tenancy.marks import mark_of
+
+ALWAYS = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+TOLD_FOR = dt.timedelta(days=70)
+"""Long enough for a whole month, whatever today is."""
+PAID_BEFORE = dt.timedelta(days=40)
+"""Long enough ago to be in a finished month."""
+
+
+@dataclass
+class Deployment:
+    """A client with everything that hangs on it, and who looks at it."""
+
+    client: Client
+    workspace: Workspace
+    key: str
+    admin: User
+    viewer: User
+
+
+@dataclass
+class World:
+    """An agency, its people and its clients."""
+
+    agency: Agency
+    people: dict[str, User]
+    deployments: dict[str, Deployment] = field(default_factory=dict)
+
+    mark: str = ""
+
+    @property
+    def first(self) -> Deployment:
+        return next(iter(self.deployments.values()))
+
+
+def tell(
+    slug: str, *, roles: tuple[str, ...], clients: tuple[str, ...], zone: str, now: dt.datetime
+) -> World:
+    """Live an agency's last seventy days."""
+    start = now - TOLD_FOR
+    agency = create_agency(slug=slug, name=slug, timezone=zone, email=f"{slug}@agency.example")
+    people = {role: _person(f"{role}@{slug}.example", is_staff=True) for role in roles}
+    for role, user in people.items():
+        add_member(agency=agency, user=user, role=role)
+    world = World(agency, people, mark=mark_of(slug))
+    unit = _terms(agency, people[roles[0]], start)
+    version = import_plan(agency=agency, document=_package(zone), now=start)
+    for name in clients:
+        world.deployments[name] = _deploy(world, name, zone, now)
+        activate(
+            workspace=world.deployments[name].workspace,
+            plan_version=version,
+            start=start,
+            now=start,
+        )
+    _bill(agency, start)
+    for deployment in world.deployments.values():
+        _use(deployment.workspace, start)
+    for invoice in Invoice.objects.for_agency(agency):
+        _pay(invoice, people[roles[0]], now)
+    close_due_periods(now=now)
+    ensure_due_periods(now=now)
+    _bill(agency, now, but_last=True)
+    post_due_earnings(now=now)
+    build_payouts(now=now)
+    render_due(model=StatementDocument, render=_file, now=now)
+    for deployment in world.deployments.values():
+        _live(deployment, unit, people[roles[0]], now)
+    return world
+
+
+def _person(email: str, **fields: Any) -> User:
+    return User.objects.create_user(email, "demo-portal", name=email, **fields)
+
+
+def _terms(agency: Agency, owner: User, start: dt.datetime) -> UsageUnit:
+    """What the agency sells, and what it agreed on."""
+    unit = create_unit(
+        agency=agency,
+        slug="conversation",
+        name="conversation",
+        plural="conversations",
+        aggregation="count",
+        effective_from=ALWAYS,
+        created_by=owner,
+    )
+    TaxRate.objects.create(
+        agency=agency,
+        country="US",
+        category="S",
+        percent=Decimal("8.25"),
+        effective_from=dt.date(2020, 1, 1),
+    )
+    ModelPrice.objects.create(
+        agency=agency,
+        cost_payer="agency",
+        model="house-model",
+        input_price=Decimal("1.5"),
+        output_price=Decimal(6),
+        effective_from=ALWAYS,
+    )
+    add_margin_rule(
+        rule=MarginRule(agency=agency, name="Everything", percent=25, effective_from=start),
+        now=start - dt.timedelta(days=1),
+    )
+    set_payout_terms(agency=agency, account_hint="DE** **** 1234")
+    add_fee_rule(agency=agency, percent=Decimal(5), effective_from=ALWAYS, now=ALWAYS)
+    return unit
+
+
+def _package(zone: str) -> dict[str, Any]:
+    bands = [band(), band("By hand", quantity="100", price="10", expires="never", buyer="agency")]
+    return starter(timezone=zone, top_ups=bands)
+
+
+def _deploy(world: World, name: str, zone: str, now: dt.datetime) -> Deployment:
+    client = create_client(
+        agency=world.agency,
+        slug=name,
+        name=name,
+        currency="USD",
+        timezone=zone,
+        country="US",
+        email=f"billing@{name}.example",
+    )
+    workspace = create_workspace(client=client, slug=f"{name}-support", name=f"{name} support")
+    admin = _person(f"admin@{name}.example")
+    viewer = _person(f"viewer@{name}.example")
+    add_client_member(client=client, user=admin, role=ClientMember.Role.ADMIN)
+    add_client_member(client=client, user=viewer, role=ClientMember.Role.VIEWER)
+    _, text = create_key(
+        workspace=workspace,
+        name="Program",
+        scopes=[scope for scope, _ in workspace.keys.model.Scope.choices],
+        now=now,
+        created_by=world.people[AgencyMember.Role.OWNER],
+    )
+    return Deployment(client, workspace, text, admin, viewer)
+
+
+def _bill(agency: Agency, now: dt.datetime, *, but_last: bool = False) -> None:
+    """Draft and issue what is due; ``but_last`` leaves each client its last draft."""
+    draft_invoices(now=now)
+    mine = Invoice.objects.for_agency(agency).filter(state=Invoice.State.DRAFT)
+    drafts = list(mine.order_by("client", "bill_at"))
+    last = {invoice.client_id: invoice.pk for invoice in drafts} if but_last else {}
+    for invoice in drafts:
+        if invoice.pk not in last.values():
+            issue_invoice(invoice=invoice, now=now)
+    render_due(model=InvoiceDocument, render=_file, now=now)
+
+
+def _file(document: Any) -> bytes:
+    """Not a PDF, but as good for finding out who gets it: it names its agency."""
+    row = document.invoice if isinstance(document, InvoiceDocument) else document.payout
+    return f"%PDF {mark_of(row.agency.slug)}".encode()
+
+
+def _use(workspace: Workspace, start: dt.datetime) -> None:
+    event = SubmittedEvent(
+        id="first",
+        unit="conversation",
+        quantity=Decimal(1200),
+        time=start + dt.timedelta(hours=5),
+        subject="somebody",
+        label="triage",
+        run_id="run",
+        provider="openai",
+        model="gpt-4o",
+        properties={"who": mark_of(workspace.client.slug)},
+    )
+    record_events(workspace=workspace, events=[event], now=start + dt.timedelta(hours=6))
+
+
+def _pay(invoice: Invoice, who: User, now: dt.datetime) -> None:
+    at = now - PAID_BEFORE
+    record_payment(
+        invoice=invoice,
+        amount=invoice.amount_due,
+        currency=invoice.currency,
+        method=Payment.Method.BANK_TRANSFER,
+        reference="Wire",
+        received_at=at,
+        now=at,
+        key=f"paid:{invoice.pk}",
+        recorded_by=who,
+    )
+
+
+def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime) -> None:
+    """What is going on at a client right now."""
+    workspace = deployment.workspace
+    event = SubmittedEvent(id="now", unit="conversation", quantity=Decimal(900), label="triage")
+    record_events(workspace=workspace, events=[event], now=now)
+    bands = {row.name: row for row in TopUpBand.objects.for_agency(workspace.agency_id)}
+    adjust(
+        workspace=workspace,
+        unit=unit,
+        quantity=Decimal(5),
+        reason="Sorry",
+        created_by=owner,
+        now=now,
+        key=f"sorry:{workspace.pk}",
+    )
+    buy_on_account(
+        workspace=workspace,
+        band=bands["Growth 500"],
+        now=now,
+        key="one",
+        purchased_by=deployment.admin,
+    )
+    for name in bands:
+        ask_for_top_up(
+            workspace=workspace,
+            band=bands[name],
+            requested_by=deployment.viewer,
+            now=now,
+            note="Please",
+        )
+    for key in ("held", "held too"):
+        reserve(workspace=workspace, unit=unit, quantity=Decimal(3), now=now, key=key)
+    _alert(deployment, unit, owner, now)
+    window = UsageWindow.objects.filter(workspace=workspace).order_by("start")[0]
+    UniqueSubject.objects.create(
+        window=window,
+        subject="somebody",
+        event=UsageEvent.objects.filter(workspace=workspace).order_by("pk")[0],
+        occurred_at=now,
+    )
+    LogEntry.objects.create(
+        user=owner,
+        content_type=ContentType.objects.get_for_model(Client),
+        object_id=str(deployment.client.pk),
+        object_repr=mark_of(deployment.client.slug),
+        action_flag=CHANGE,
+        change_message=mark_of(deployment.client.slug),
+    )
+
+
+def _alert(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime) -> None:
+    workspace = deployment.workspace
+    rule = AlertRule.objects.create(
+        agency=workspace.agency,
+        client=deployment.client,
+        workspace=workspace,
+        unit=unit,
+        percents=[80],
+        created_by=owner,
+    )
+    period = workspace.periods.get(start__lte=now, end__gt=now)
+    alert = Alert.objects.create(
+        agency=workspace.agency,
+        workspace=workspace,
+        unit=unit,
+        period=period,
+        rule=rule,
+        used=900,
+        entitled=1000,
+        arming=0,
+        mail=workspace.client.mail.order_by("pk")[0],
+        noticed_at=now,
+    )
+    AlertCrossing.objects.create(
+        alert=alert, rule=rule, period=period, unit=unit, percent=80, arming=0
+    )
