@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import importlib
 import os
-import sys
 
 import pytest
 from django.apps import apps
@@ -25,9 +24,6 @@ from clients.models import (
     User,
     Workspace,
 )
-
-# The crawl over every URL as everybody is not finished: it is run by naming it.
-collect_ignore = [] if any("tenancy" in argument for argument in sys.argv) else ["tenancy"]
 
 settings.register_profile(
     "portal",
