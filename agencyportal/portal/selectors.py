@@ -25,7 +25,9 @@ from billing.models import (
     TopUpPurchase,
     TopUpRequest,
 )
+from billing.thresholds import DEFAULT_PERCENTS
 from clients.models import (
+    Agency,
     Client,
     ClientMember,
     Meter,
@@ -140,15 +142,23 @@ def alerts(client: Client) -> QuerySet[Alert]:
     )
 
 
-def alert_rules(client: Client) -> list[AlertRule]:
-    """The rules that hold for a client: its own and its agency's, the widest first."""
-    mine = Q(client=client) | Q(workspace__client=client)
-    everybody = Q(client=None, workspace=None)
+def alert_rules(agency: Agency) -> list[AlertRule]:
+    """The rules of an agency that hold, of whatever scope: `thresholds.rule_for` says which one
+    watches what. One that never had any gets the default at the first check, so it holds already.
+    """
+    rules = list(AlertRule.objects.for_agency(agency))
+    if not rules:
+        return [AlertRule(pk=0, agency=agency, percents=list(DEFAULT_PERCENTS))]
+    return [rule for rule in rules if rule.is_active]
+
+
+def running_units(client: Client, now: dt.datetime) -> list[UsageWindow]:
+    """What is counted now: a window for each unit of each workspace that is on a package."""
     return list(
-        AlertRule.objects.for_agency(client.agency_id)
-        .filter(mine | everybody, is_active=True)
-        .select_related("workspace", "unit", "client")
-        .order_by("client_id", "workspace_id", "unit_id", "pk")
+        UsageWindow.objects.for_client(client)
+        .filter(start__lte=now, end__gt=now)
+        .select_related("workspace", "unit")
+        .order_by("workspace__name", "workspace_id", "unit__plural", "unit_id")
     )
 
 

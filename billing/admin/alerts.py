@@ -8,12 +8,14 @@ from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from django.utils.timezone import now
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedForm, ScopedInline, ScopedModelAdmin
 from agencyportal.core.admin_columns import told
 from agencyportal.core.admin_dialogs import dress
 from agencyportal.core.powers import Power
 from billing.models import Alert, AlertCrossing, AlertRule
+from billing.services.alerts import save_rule
 
 MOST = 1000
 
@@ -81,10 +83,27 @@ class AlertRuleAdmin(ScopedModelAdmin):
         "is_active",
     )
 
-    def write(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def write(
+        self,
+        request: HttpRequest,
+        obj: Any,
+        form: Any,  # noqa: ARG002
+        change: bool,
+    ) -> None:
         if not change:
             obj.created_by = request.user
-        super().write(request, obj, form, change)
+        save_rule(
+            rule=obj,
+            agency=obj.agency,
+            client=obj.client,
+            workspace=obj.workspace,
+            unit=obj.unit,
+            percents=obj.percents,
+            tells_client=obj.tells_client,
+            tells_agency=obj.tells_agency,
+            is_active=obj.is_active,
+            now=now(),
+        )
 
 
 class CrossingInline(ScopedInline):

@@ -85,7 +85,7 @@ def _check_unit(
     workspace: Workspace, balance: UnitBalance, rules: Sequence[AlertRule], now: dt.datetime
 ) -> Alert | None:
     found = rule_for(
-        map(_as_rule, rules),
+        map(as_rule, rules),
         client_id=workspace.client_id,
         workspace_id=workspace.pk,
         unit_id=balance.unit.pk,
@@ -210,7 +210,8 @@ def look_again(*, agency: Agency, now: dt.datetime) -> None:
         UsageWindow.objects.filter(pk=pk).update(watched=None)
 
 
-def _as_rule(row: AlertRule) -> Rule:
+def as_rule(row: AlertRule) -> Rule:
+    """A row as `thresholds.rule_for` takes it."""
     return Rule(
         id=row.pk,
         percents=tuple(row.percents),

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 from django.urls import reverse
+from django.utils import timezone
 
-from billing.models import AlertRule
+from billing.models import Alert, AlertRule
+from billing.services.alerts import check_alerts
 from clients.models import Agency, Client, UsageUnit, User, Workspace
 from tests.console.conftest import Story, browser_of
 
@@ -98,6 +100,27 @@ def test_a_rule_is_written_and_its_history_begins(
     assert AlertRule.objects.get().percents == [80, 100]
     history = as_manager.get(f"/admin/billing/alertrule/{AlertRule.objects.get().pk}/history/")
     assert "manager@northwind.example" in history.content.decode()
+
+
+def test_a_rule_that_is_written_is_looked_at_by_the_next_check(
+    story: Story, northwind: Agency, as_manager: Browser
+) -> None:
+    """90 of 100 are used: told at 80 %; a rule at 50 that comes later is told of, too, and so is
+    one that is changed to 60."""
+    moment = timezone.now()
+    add, told = "/admin/billing/alertrule/add/", Alert.objects.count
+    as_manager.post(add, rule(agency=northwind.pk, percents="80"))
+    assert check_alerts(now=moment) == 1
+
+    as_manager.post(add, rule(agency=northwind.pk, client=story.client.pk, percents="50"))
+    assert (check_alerts(now=moment), told()) == (1, 2)
+
+    row = AlertRule.objects.get(client=story.client)
+    changed = rule(agency=northwind.pk, client=story.client.pk, percents="50, 60")
+    as_manager.post(f"/admin/billing/alertrule/{row.pk}/change/", changed)
+    assert (check_alerts(now=moment), told()) == (1, 3)
+    row.refresh_from_db()
+    assert str(row.created_by) == "manager@northwind.example"
 
 
 def test_a_viewer_writes_nothing(story: Story, northwind: Agency, as_viewer: Browser) -> None:

@@ -7,12 +7,16 @@ from decimal import Decimal
 
 import pytest
 
+from agencyportal.portal.alerts import rules_in_words
 from agencyportal.portal.terms import TermsInWords
+from agencyportal.portal.visits import Visit, writing_for
 from agencyportal.portal.writing import Writing
 from billing.models import AlertRule, PlanAllowance, PlanVersion, TopUpBand
-from clients.models import Meter, UsageUnit
+from clients.models import Meter, UsageUnit, User, Workspace
+from tests.billing.plan_samples import allowance, starter
+from tests.billing.story import subscribe
 
-from .conftest import NOON
+from .conftest import MARCH, NOON
 from .pages import text_of
 
 UNIT = UsageUnit(name="conversation", plural="conversations")
@@ -178,25 +182,102 @@ def test_without_a_package_the_page_says_so(acme, admin):
     assert "No package is running now. Northwind sets one up for you." in text
 
 
+def rules_of(client, *rules):
+    """The sentences on the page of alerts under these rules of Northwind."""
+    for said in rules:
+        AlertRule.objects.create(agency=client.agency, **said)
+    visit = Visit(
+        user=User(),
+        client=client,
+        role="admin",
+        has_other_clients=False,
+        waiting_requests=0,
+        writing=writing_for(client, NOON),
+    )
+    return rules_in_words(visit)
+
+
+@pytest.fixture
+def two_workspaces(story, acme, northwind):
+    """Acme's support chat counts conversations, its documents count conversations and pages."""
+    unit = UsageUnit.objects.create(agency=northwind, slug="page", name="page", plural="pages")
+    Meter.objects.create(
+        unit=unit, version=1, aggregation="count", effective_from=MARCH, created_at=MARCH
+    )
+    docs = Workspace.objects.create(agency=northwind, client=acme, slug="docs", name="Documents")
+    allowances = [allowance(), allowance("page", included="10")]
+    subscribe(docs, starter(name="Documents", allowances=allowances, top_ups=[]), MARCH)
+    return story.workspace, docs, unit
+
+
+def said(percents: str, scope: str) -> str:
+    return (
+        f"At {percents} of what {scope} can use in a period, top-ups counted: "
+        "you (billing@acme.example) and Northwind."
+    )
+
+
 def test_rules_are_sentences(story, admin, northwind, harbor, birch):
     AlertRule.objects.create(agency=northwind, percents=[80, 100])
-    AlertRule.objects.create(
-        agency=northwind, workspace=story.workspace, percents=[50], tells_agency=False
-    )
     AlertRule.objects.create(agency=northwind, client=birch, percents=[11])
     AlertRule.objects.create(agency=harbor, percents=[12])
     AlertRule.objects.create(agency=northwind, percents=[13], is_active=False)
     text = text_of(admin.get(story.url("alerts/")))
-    assert (
-        "At 80% and 100% of what each workspace can use in a period, top-ups counted: "
-        "you (billing@acme.example) and Northwind."
-    ) in text
-    assert "At 50% of what Acme support chat can use" in text
+    assert said("80% and 100%", "each workspace") in text
     for hidden in ("11%", "12%", "13%"):
         assert hidden not in text
 
 
-def test_without_rules_and_alerts_the_page_says_so(story, admin):
+def test_only_the_rule_that_counts_is_said(two_workspaces, acme):
+    """That of the workspace takes the place of the agency's there, and nowhere else."""
+    support, _docs, _page = two_workspaces
+    rules = rules_of(acme, {"percents": [80]}, {"percents": [50], "workspace": support})
+    assert rules == [said("80%", "Documents"), said("50%", "Acme support chat")]
+
+
+def test_the_latest_of_equal_rules_counts(two_workspaces, acme):
+    assert rules_of(acme, {"percents": [80]}, {"percents": [90]}) == [said("90%", "each workspace")]
+
+
+def test_a_clients_rule_comes_before_one_for_a_unit(two_workspaces, acme):
+    *_workspaces, page = two_workspaces
+    rules = rules_of(acme, {"percents": [80], "client": acme}, {"percents": [50], "unit": page})
+    assert rules == [said("80%", "each workspace")]
+
+
+def test_a_rule_for_a_unit_comes_before_one_for_all(two_workspaces, acme):
+    *_workspaces, page = two_workspaces
+    rules = rules_of(acme, {"percents": [80]}, {"percents": [50], "unit": page})
+    assert rules == [
+        said("80%", "each workspace (conversations)"),
+        said("50%", "each workspace (pages)"),
+    ]
+
+
+def test_a_silent_rule_is_named(two_workspaces, acme):
+    _support, docs, page = two_workspaces
+    silent = {"percents": [], "workspace": docs, "unit": page}
+    assert rules_of(acme, {"percents": [80]}, silent) == [
+        said("80%", "each workspace (conversations)"),
+        "About each workspace (pages) nobody is told.",
+    ]
+
+
+def test_a_unit_of_one_workspace_is_named_with_it(two_workspaces, conversation, acme):
+    _support, docs, _page = two_workspaces
+    one = {"percents": [50], "workspace": docs, "unit": conversation}
+    assert rules_of(acme, {"percents": [80]}, one) == [
+        said("80%", "Acme support chat and Documents (pages)"),
+        said("50%", "Documents (conversations)"),
+    ]
+
+
+def test_the_default_is_said_before_the_first_check_makes_it(two_workspaces, acme):
+    assert rules_of(acme) == [said("80% and 100%", "each workspace")]
+
+
+def test_without_rules_and_alerts_the_page_says_so(story, admin, northwind):
+    AlertRule.objects.create(agency=northwind, percents=[80], is_active=False)
     text = text_of(admin.get(story.url("alerts/")))
     assert "No alert is set up." in text
     assert "None so far." in text
