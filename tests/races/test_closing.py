@@ -272,7 +272,7 @@ class TestTwoActivationsAtOnce:
         return at_once(work(JANUARY, APRIL), work(FEBRUARY + 9 * 24 * HOUR, NEW_YORK_2026[5]))
 
     def test_without_the_lock_both_run(self, acme_support, conversation, no_lock, monkeypatch):
-        # Neither commits before both have made their periods: windows that overlap are refused, too.
+        # Neither commits before both have made their periods: windows may not overlap, either.
         Meeting(monkeypatch, subscriptions, "make_periods")
         outcomes = self.activate_both(acme_support, monkeypatch)
 
