@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 EMBEDDED := env -u DATABASE_URL -u CELERY_BROKER_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-postgres check lint types imports migrations format lock clean
+.PHONY: help setup demo run test test-postgres bench check lint types imports migrations format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -35,6 +35,9 @@ test-postgres: export DATABASE_URL ?= postgres://postgres@127.0.0.1:5432/postgre
 test-postgres: export CELERY_BROKER_URL ?= redis://127.0.0.1:6379/15
 test-postgres: setup ## Run it on PostgreSQL and Redis (DATABASE_URL, CELERY_BROKER_URL)
 	$(PYTEST) $(PYTEST_ARGS)
+
+bench: setup ## Measure speed beside its floors; BENCH="closing --on sqlite --scale 0.1" for less
+	$(PYTHON_BIN) -m tests.bench $(BENCH)
 
 check: lint types imports migrations ## Everything a change must pass: lint, types, imports, tests
 	$(MAKE) test PYTEST_ARGS="--cov --cov-report=term $(PYTEST_ARGS)"

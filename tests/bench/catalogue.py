@@ -1,0 +1,21 @@
+"""Which benches there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """``module`` has a ``run(scale) -> list[Figure]``; it is imported once Django is set up."""
+
+    module: str
+    about: str
+
+
+BENCHES: Final = {
+    "closing": Bench(
+        "tests.bench.closing", "close, draft and issue a month of 10,000 subscriptions"
+    ),
+}
