@@ -11,7 +11,7 @@ again: where an earlier event of a subject moves its count.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -113,9 +113,14 @@ Span = tuple[dt.datetime, dt.datetime]
 
 @dataclass(slots=True)
 class Tally:
-    """Sums to add to what is stored, by the rows' own keys. ``timezone`` is the client's."""
+    """Sums to add to what is stored, by the rows' own keys.
+
+    ``zones``: by window, the zone that its local days are counted in; ``timezone``, the client's,
+    of windows that name none.
+    """
 
     timezone: ZoneInfo | str
+    zones: Mapping[int, str] = field(default_factory=dict)
     quarters: dict[QuarterKey, QuarterSum] = field(default_factory=dict)
     days: dict[DayKey, DaySum] = field(default_factory=dict)
     windows: dict[int, WindowSum] = field(default_factory=dict)
@@ -163,7 +168,8 @@ class Tally:
 
     def _sums(self, place: Place) -> tuple[QuarterSum, DaySum, WindowSum]:
         quarter = (place.unit_id, quarter_floor(place.occurred_at))
-        day = local_date(place.occurred_at, self.timezone)
+        zone = self.zones.get(place.window_id) or self.timezone
+        day = local_date(place.occurred_at, zone)
         return (
             _at(self.quarters, quarter, QuarterSum),
             _at(self.days, (place.unit_id, day, place.label, place.model), DaySum),

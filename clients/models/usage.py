@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
-from agencyportal.core.fields import CurrencyField, NanosField, QuantityField
+from agencyportal.core.fields import CurrencyField, NanosField, QuantityField, TimeZoneField
 from agencyportal.core.tenancy import ScopedQuerySet
 
 from .units import Meter, UsageUnit
@@ -120,6 +120,9 @@ class UsageWindow(models.Model):
     unit = models.ForeignKey(UsageUnit, on_delete=models.PROTECT, related_name="windows")
     start = models.DateTimeField()
     end = models.DateTimeField()
+    timezone = TimeZoneField(
+        blank=True, default="", help_text="Zone its local days are counted in; empty: the client's."
+    )
     used = QuantityField(default=0)
     events = models.BigIntegerField(default=0)
     reserved = QuantityField(default=0, help_text="Held by open reservations.")

@@ -19,11 +19,13 @@ from clients.tally import CountedEvent, Place, Tally, earliest_of_subjects
 class Windows:
     """The windows of some units of a workspace, to find the one that an event falls into."""
 
-    def __init__(self, rows: Iterable[tuple[int, datetime, datetime, int]]) -> None:
-        """``rows``: (unit, start, end, window); the windows of a unit do not overlap."""
+    def __init__(self, rows: Iterable[tuple[int, datetime, datetime, int, str]]) -> None:
+        """``rows``: (unit, start, end, window, zone); the windows of a unit do not overlap."""
         self._by_unit: dict[int, list[tuple[datetime, datetime, int]]] = {}
-        for unit_id, start, end, window_id in sorted(rows):
+        self.zones: dict[int, str] = {}
+        for unit_id, start, end, window_id, zone in sorted(rows):
             self._by_unit.setdefault(unit_id, []).append((start, end, window_id))
+            self.zones[window_id] = zone
 
     @classmethod
     def load(
@@ -33,7 +35,11 @@ class Windows:
         rows = UsageWindow.objects.filter(
             workspace=workspace, unit__in=set(unit_ids), start__lte=last, end__gt=first
         )
-        return cls(rows.values_list("unit_id", "start", "end", "pk"))
+        return cls(rows.values_list("unit_id", "start", "end", "pk", "timezone"))
+
+    @classmethod
+    def of(cls, windows: Iterable[UsageWindow]) -> Windows:
+        return cls((w.unit_id, w.start, w.end, w.pk, w.timezone) for w in windows)
 
     def after(self, unit_id: int, window_id: int) -> list[int]:
         """The unit's windows after one of them, of those that were loaded."""
@@ -59,7 +65,7 @@ def count_events(
     """
     if not events:
         return
-    tally = Tally(workspace.client.timezone)
+    tally = Tally(workspace.client.timezone, {} if windows is None else windows.zones)
     for event in events:
         tally.add_event(event)
     _count_subjects(tally, earliest_of_subjects(events))

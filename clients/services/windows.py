@@ -16,7 +16,7 @@ from agencyportal.core.money import scaled
 from agencyportal.core.periods import quarter_floor
 from clients import costing, metering, record_sql
 from clients.models import CostPayer, Meter, UsageEvent, UsageUnit, UsageWindow, Workspace
-from clients.services.counting import count_events, place_of
+from clients.services.counting import Windows, count_events, place_of
 from clients.tally import CountedEvent
 
 CHUNK = 2_000
@@ -49,16 +49,23 @@ def hold_workspace(workspace_id: int) -> None:
 
 
 def open_window(
-    *, workspace: Workspace, unit: UsageUnit, start: dt.datetime, end: dt.datetime
+    *,
+    workspace: Workspace,
+    unit: UsageUnit,
+    start: dt.datetime,
+    end: dt.datetime,
+    timezone: str = "",
 ) -> UsageWindow:
     """Count the usage of a unit in ``[start, end)`` from now on; the same window again is kept.
+
+    Its local days are counted in ``timezone``, by default the client's, for good.
 
     Usage of that time which was stored unbilled is counted too, so that it does not matter
     whether it was reported before or after the window was opened. Call it with the workspace
     locked. Raises ValueError for a window that is off the quarter-hour grain, overlaps another
     one of the unit, or reaches into what is settled.
     """
-    _require_grain(start, end)
+    require_grain(start, end)
     window = UsageWindow.objects.filter(
         workspace=workspace, unit=unit, start__lt=end, end__gt=start
     ).first()
@@ -71,8 +78,14 @@ def open_window(
     settled_until = Workspace.objects.values_list("settled_until", flat=True).get(pk=workspace.pk)
     if settled_until is not None and start < settled_until:
         raise ValueError(f"Usage of {workspace} is settled until {settled_until}.")
-    window = UsageWindow.objects.create(workspace=workspace, unit=unit, start=start, end=end)
-    _count_what_came_before(workspace, window)
+    window = UsageWindow.objects.create(
+        workspace=workspace,
+        unit=unit,
+        start=start,
+        end=end,
+        timezone=timezone or workspace.client.timezone,
+    )
+    count_what_came_before(workspace, window)
     window.refresh_from_db()
     return window
 
@@ -89,7 +102,8 @@ def settle(*, workspace: Workspace, until: dt.datetime) -> None:
     workspace.settled_until = until
 
 
-def _require_grain(start: dt.datetime, end: dt.datetime) -> None:
+def require_grain(start: dt.datetime, end: dt.datetime) -> None:
+    """Raise ValueError unless ``[start, end)`` holds something and lies on quarter hours."""
     if not start < end:
         raise ValueError(f"A window ends after it starts: {start} to {end}.")
     for instant in (start, end):
@@ -97,7 +111,8 @@ def _require_grain(start: dt.datetime, end: dt.datetime) -> None:
             raise ValueError(f"A window starts and ends on a quarter hour: {instant}.")
 
 
-def _count_what_came_before(workspace: Workspace, window: UsageWindow) -> None:
+def count_what_came_before(workspace: Workspace, window: UsageWindow) -> None:
+    """Count the usage that was stored unbilled and that a window covers by now."""
     unbilled = UsageEvent.objects.filter(
         workspace=workspace,
         unit=window.unit_id,
@@ -109,10 +124,13 @@ def _count_what_came_before(workspace: Workspace, window: UsageWindow) -> None:
         UsageEvent.objects.filter(pk__in=[event.pk for event in chunk]).update(
             standing=UsageEvent.Standing.COUNTED
         )
-        count_events(workspace, [_counted(event, window.pk) for event in chunk])
+        count_events(
+            workspace, [counted_event(event, window.pk) for event in chunk], Windows.of([window])
+        )
 
 
-def _counted(event: UsageEvent, window_id: int) -> CountedEvent:
+def counted_event(event: UsageEvent, window_id: int) -> CountedEvent:
+    """A stored event as it is counted in a window."""
     is_unique = event.meter.aggregation == Meter.Aggregation.UNIQUE
     cost = 0 if event.client_cost is None else scaled(event.client_cost, costing.PLACES)
     platform_pays = event.cost_payer == CostPayer.PLATFORM

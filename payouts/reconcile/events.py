@@ -111,7 +111,7 @@ class Rules:
                 for meter in meters
             },
             versions=versions,
-            windows=Windows((w.unit_id, w.start, w.end, w.pk) for w in windows),
+            windows=Windows.of(windows),
             window_ids={window.pk: window for window in windows},
             overrides=ModelPrice.objects.in_bulk(),
             rates=rates,

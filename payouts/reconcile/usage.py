@@ -89,7 +89,7 @@ def _check_unit(
     rules: Rules,
     quarters: Quarters,
 ) -> Iterator[Finding]:
-    unit_pass = _UnitPass(unit, Tally(workspace.client.timezone))
+    unit_pass = _UnitPass(unit, Tally(workspace.client.timezone, rules.windows.zones))
     count = 0
     for event in events:
         count += 1
