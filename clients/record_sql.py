@@ -68,8 +68,9 @@ _TURNSTILE: Final = 0x5750 << 48
 """Keeps our advisory locks, numbered by workspace, apart from those of others."""
 
 
-def enter_workspace(workspace_id: int, *, alone: bool = False) -> None:
-    """Queue for a workspace until this transaction ends, shared with others or alone.
+def enter_workspaces(workspace_ids: Sequence[int], *, alone: bool = False) -> None:
+    """Queue for workspaces, one after the other as given, until this transaction ends: shared
+    with others or alone.
 
     Row locks are not fair: recorders that come and go would keep a shared lock on the row for
     ever, and whoever wants it alone would never get it. Here who asks first is served first. It
@@ -79,7 +80,8 @@ def enter_workspace(workspace_id: int, *, alone: bool = False) -> None:
     if connection.vendor == "postgresql":
         lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {lock}(%s)", [_TURNSTILE + workspace_id])
+            keys = [_TURNSTILE + workspace_id for workspace_id in workspace_ids]
+            cursor.execute(f"SELECT {lock}(key) FROM unnest(%s::bigint[]) AS key", [keys])
 
 
 def hold_workspace(workspace_id: int) -> dt.datetime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -46,6 +46,29 @@ def counted_quarters_by_unit(
     columns = ("start", "quantity", "platform_cost", "agency_cost", "unit_id")
     for *quarter, unit_id in rows.values_list(*columns):
         found.setdefault(unit_id, []).append(CountedQuarter._make(quarter))
+    return found
+
+
+Span = tuple[dt.datetime, dt.datetime]
+"""``[start, end)``"""
+
+
+def counted_quarters_by_workspace(
+    spans: Mapping[int, Span],
+) -> dict[tuple[int, int], list[CountedQuarter]]:
+    """`counted_quarters` of every unit of workspaces, each in its own span, by workspace and
+    unit, in one query."""
+    rows = UsageQuarter.objects.filter(
+        workspace__in=spans,
+        start__gte=min(start for start, _ in spans.values()),
+        start__lt=max(end for _, end in spans.values()),
+    ).order_by("workspace_id", "unit_id", "start")
+    found: dict[tuple[int, int], list[CountedQuarter]] = {}
+    columns = ("start", "quantity", "platform_cost", "agency_cost", "workspace_id", "unit_id")
+    for *quarter, workspace_id, unit_id in rows.values_list(*columns):
+        start, end = spans[workspace_id]
+        if start <= quarter[0] < end:
+            found.setdefault((workspace_id, unit_id), []).append(CountedQuarter._make(quarter))
     return found
 
 

@@ -133,18 +133,13 @@ def _opened(
     period: BillingPeriod, terms: Terms, carried: _Carried
 ) -> Iterable[tuple[UsageUnit, AllowanceDocument | None, list[Grant]]]:
     """Each unit with its allowance and the grants that the period opens with, provisionally."""
-    stored = opening_grants(
-        workspace_id=period.workspace_id,
-        unit_ids=[unit.pk for unit in terms.units.values()],
-        start=period.start,
-        end=period.end,
-    )
+    stored = opening_grants([period])
     allowances = {allowance.unit: allowance for allowance in terms.plan.allowances}
     for slug, unit in terms.units.items():
         left = carried.left.get(unit.pk, {})
         grants = [
             replace(grant, quantity=left.get(int(grant.id), grant.quantity))
-            for grant in stored.get(unit.pk, [])
+            for grant in stored.get((period.pk, unit.pk), [])
         ]
         if rolled_over := carried.rolled_over.get(unit.pk):
             grants.append(_provisional(GrantKind.ROLLOVER, rolled_over, period))

@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 
-from django.db.models import OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, OuterRef, Q, Subquery, Sum
 
-from billing.models import CreditGrant, GrantUse
+from billing.models import BillingPeriod, CreditGrant, GrantUse
 from billing.waterfall import Grant, GrantKind
 from clients.models import UsageEvent
 
 ZERO = Decimal(0)
 
 
-def opening_grants(
-    *, workspace_id: int, unit_ids: Iterable[int], start: dt.datetime, end: dt.datetime
-) -> dict[int, list[Grant]]:
-    """The grants that a period ``[start, end)`` can burn, by unit, in the order they were made.
+def opening_grants(periods: Iterable[BillingPeriod]) -> dict[tuple[int, int], list[Grant]]:
+    """The grants that periods can burn, by period and unit, in the order they were made.
 
     Each has what the last closed period left of it, or its full quantity when no period has seen
-    it yet; ``Grant.id`` is the row's. Grants that lapsed before ``start`` without ever meeting a
-    period are left out; what lapsed between two periods is in, so that the later one says so.
+    it yet; ``Grant.id`` is the row's. Grants that lapsed before a period without ever meeting one
+    are left out; what lapsed between two periods is in, so that the later one says so.
     One query.
     """
-    left = GrantUse.objects.filter(grant=OuterRef("pk")).order_by("-period_usage__period__start")
-    is_new = Q(left=None) & (Q(expires_at=None) | Q(expires_at__gt=start))
+    by_workspace: dict[int, list[BillingPeriod]] = defaultdict(list)
+    for period in periods:
+        by_workspace[period.workspace_id].append(period)
+    uses = GrantUse.objects.filter(grant=OuterRef("pk"))
+    last = uses.order_by("-period_usage__period__start")
     rows = (
-        CreditGrant.objects.filter(
-            workspace_id=workspace_id, unit_id__in=list(unit_ids), effective_at__lt=end
-        )
-        .annotate(left=Subquery(left.values("remaining")[:1]))
-        .filter(is_new | Q(left__gt=ZERO))
+        CreditGrant.objects.filter(~Exists(uses.filter(remaining=ZERO)))
+        .filter(workspace_id__in=by_workspace)
+        .annotate(left=Subquery(last.values("remaining")[:1]))
         .order_by("pk")
     )
-    grants: dict[int, list[Grant]] = defaultdict(list)
+    grants: dict[tuple[int, int], list[Grant]] = defaultdict(list)
     for row in rows:
-        remaining: Decimal | None = row.left  # type: ignore[attr-defined]
-        grants[row.unit_id].append(as_grant(row, row.quantity if remaining is None else remaining))
+        left: Decimal | None = row.left  # type: ignore[attr-defined]
+        grant = as_grant(row, row.quantity if left is None else left)
+        for period in by_workspace[row.workspace_id]:
+            lapsed = row.expires_at is not None and row.expires_at <= period.start
+            if row.effective_at < period.end and not (left is None and lapsed):
+                grants[period.pk, row.unit_id].append(grant)
     return grants
 
 
@@ -57,21 +59,26 @@ def as_grant(row: CreditGrant, quantity: Decimal) -> Grant:
 
 
 def cost_by_model(
-    *, workspace_id: int, unit_id: int, start: dt.datetime, end: dt.datetime
-) -> dict[str | None, Decimal]:
-    """The priced cost of a unit's counted usage in ``[start, end)``, in the client's currency, by
-    model; ``None`` is usage that names no model. Sums events: only where rules differ by model."""
-    rows = (
-        UsageEvent.objects.counted()
-        .filter(
-            workspace_id=workspace_id,
-            unit_id=unit_id,
-            occurred_at__gte=start,
-            occurred_at__lt=end,
-            client_cost__isnull=False,
+    periods: Iterable[BillingPeriod],
+) -> dict[tuple[int, int], dict[str | None, Decimal]]:
+    """The priced cost of counted usage in periods of different workspaces, in the client's
+    currency: by workspace and unit, then by model; ``None`` is usage that names no model. Sums
+    events: only where rules differ by model."""
+    inside = Q(pk=None)
+    for period in periods:
+        inside |= Q(
+            workspace_id=period.workspace_id,
+            occurred_at__gte=period.start,
+            occurred_at__lt=period.end,
         )
+    sums = (
+        UsageEvent.objects.counted()
+        .filter(inside, client_cost__isnull=False)
         .order_by("model")
-        .values_list("model")
+        .values_list("workspace_id", "unit_id", "model")
         .annotate(cost=Sum("client_cost"))
     )
-    return {model or None: cost for model, cost in rows}
+    costs: dict[tuple[int, int], dict[str | None, Decimal]] = defaultdict(dict)
+    for workspace_id, unit_id, model, cost in sums:
+        costs[workspace_id, unit_id][model or None] = cost
+    return costs

@@ -1,27 +1,27 @@
 """Closes billing periods: burns the grants, freezes the result, charges, settles the windows.
 
-One short transaction for each period, under the lock of its workspace's row. Recording holds the
-same row, so that no event falls between what is read here and what is frozen, and of two closers
-the second waits, reads that the period is closed, and goes on: that costs a moment, where skipping
-locked rows would starve a workspace that records all the time. A process that dies on the way
-leaves nothing, and the next one closes the period from the start.
+In batches, each a short transaction under the locks of its workspaces' rows. Recording holds the
+same rows, so that no event falls between what is read here and what is frozen, and of two closers
+the second waits, reads that the periods are closed, and goes on: that costs a moment, where
+skipping locked rows would starve a workspace that records all the time. A process that dies on
+the way leaves nothing of its batch, and the next one closes those periods from the start.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.db import transaction
 
 from billing.models import BillingPeriod
 from billing.refusals import RefusedError
-from clients.models import Workspace
 from clients.services import windows
 
+from .batches import in_batches
 from .periods import make_periods
-from .plans import terms_of
+from .plans import terms_by_version
 from .settlements import charge, freeze, roll_over, settle_units
 
 _logger = logging.getLogger(__name__)
@@ -45,13 +45,14 @@ def close_period(*, period_id: int, now: dt.datetime) -> BillingPeriod:
     Raises CannotCloseError before the period is due, and while an earlier one of its workspace is
     open. Locks the workspace's row; commits once.
     """
-    return _close(period_id, now)[0]
+    closed = _close([period_id], now)
+    return closed[0] if closed else BillingPeriod.objects.get(pk=period_id)
 
 
 def close_due_periods(
     *, now: dt.datetime, limit: int | None = None, progress: Progress | None = None
 ) -> list[int]:
-    """Close every period that is due, oldest first, each in its own transaction.
+    """Close every period that is due, oldest first, in batches of a transaction each.
 
     Each close makes the periods that follow up to ``now``, and those are closed in turn, so that
     a schedule that stood still catches up. What goes wrong with one is logged and written to its
@@ -61,12 +62,22 @@ def close_due_periods(
     closed: list[int] = []
     held: set[int] = set()
     tried = 0
+
+    def close(batch: Sequence[tuple[int, int]]) -> list[BillingPeriod]:
+        return _close([period_id for _, period_id in batch], now)
+
     while due := _due(now, held, limit, len(closed)):
         total = tried + len(due)
+        first: dict[int, int] = {}
         for period_id, workspace_id in due:
-            if workspace_id not in held and not _close_or_record(period_id, now, closed):
+            first.setdefault(workspace_id, period_id)
+        for pieces, done, error in in_batches(list(first.items()), close):
+            closed += [period.pk for period in done]
+            if error is not None:
+                workspace_id, period_id = pieces[0]
                 held.add(workspace_id)
-            tried += 1
+                _record(period_id, error)
+            tried += len(pieces)
             if progress is not None:
                 progress(tried, total)
     return closed
@@ -78,71 +89,67 @@ def _due(now: dt.datetime, held: set[int], limit: int | None, closed: int) -> li
     return list(due.values_list("pk", "workspace_id")[:left])
 
 
-def _close_or_record(period_id: int, now: dt.datetime, closed: list[int]) -> bool:
-    """Whether the workspace's next period may be tried."""
-    try:
-        _, is_ours = _close(period_id, now)
-    except CannotCloseError:
-        return False
-    except Exception as error:
-        _logger.exception("period %s was not closed", period_id)
-        BillingPeriod.objects.open().filter(pk=period_id).update(
-            close_error=f"{type(error).__name__}: {error}"
-        )
-        return False
-    if is_ours:
-        closed.append(period_id)
-    return True
-
-
-def _close(period_id: int, now: dt.datetime) -> tuple[BillingPeriod, bool]:
-    """The closed period, and whether this call closed it."""
-    period = BillingPeriod.objects.get(pk=period_id)
-    if period.state == BillingPeriod.State.CLOSED:
-        return period, False
-    with transaction.atomic():
-        workspace = windows.lock_workspace(period.workspace_id)
-        period = _read_again(period_id)
-        if period.state == BillingPeriod.State.CLOSED:
-            return period, False
-        _refuse_unfit(period, now)
-        _settle(period, workspace, now)
-    return period, True
-
-
-def _read_again(period_id: int) -> BillingPeriod:
-    return BillingPeriod.objects.select_related(
-        "subscription__agency", "subscription__plan_version__plan", "plan_version__plan"
-    ).get(pk=period_id)
-
-
-def _refuse_unfit(period: BillingPeriod, now: dt.datetime) -> None:
-    if period.due_at > now:
-        raise CannotCloseError(
-            f"{period} is open for late usage until {period.due_at:%Y-%m-%d %H:%M} UTC; "
-            "close it then."
-        )
-    earlier = (
-        BillingPeriod.objects.open()
-        .filter(workspace_id=period.workspace_id, start__lt=period.start)
-        .order_by("start")
-        .first()
+def _record(period_id: int, error: Exception) -> None:
+    if isinstance(error, CannotCloseError):
+        return
+    _logger.error("period %s was not closed", period_id, exc_info=error)
+    BillingPeriod.objects.open().filter(pk=period_id).update(
+        close_error=f"{type(error).__name__}: {error}"
     )
-    if earlier is not None:
-        why = f" It failed with {earlier.close_error}" if earlier.close_error else ""
-        raise CannotCloseError(f"{earlier} comes before {period} and is open; close it first.{why}")
 
 
-def _settle(period: BillingPeriod, workspace: Workspace, now: dt.datetime) -> None:
+@transaction.atomic
+def _close(period_ids: Sequence[int], now: dt.datetime) -> list[BillingPeriod]:
+    """Close periods of different workspaces, all or none; those that nobody had closed before."""
+    still_open = BillingPeriod.objects.open().filter(pk__in=period_ids)
+    workspaces = {
+        workspace.pk: workspace
+        for workspace in windows.lock_workspaces(still_open.values_list("workspace_id", flat=True))
+    }
+    related = ("subscription__agency", "subscription__plan_version__plan", "plan_version__plan")
+    periods = list(still_open.select_related(*related).order_by("workspace_id"))
+    for period in periods:
+        period.workspace = period.subscription.workspace = workspaces[period.workspace_id]
+    if periods:
+        _refuse_unfit(periods, now)
+        _settle(periods, now)
+    return periods
+
+
+def _refuse_unfit(periods: Sequence[BillingPeriod], now: dt.datetime) -> None:
+    of_workspaces = BillingPeriod.objects.open().filter(
+        workspace__in={period.workspace_id for period in periods}
+    )
+    first: dict[int, BillingPeriod] = {}
+    for other in of_workspaces.order_by("start"):
+        first.setdefault(other.workspace_id, other)
+    for period in periods:
+        if period.due_at > now:
+            raise CannotCloseError(
+                f"{period} is open for late usage until {period.due_at:%Y-%m-%d %H:%M} UTC; "
+                "close it then."
+            )
+        earlier = first[period.workspace_id]
+        if earlier.pk != period.pk:
+            earlier.workspace = period.workspace
+            why = f" It failed with {earlier.close_error}" if earlier.close_error else ""
+            raise CannotCloseError(
+                f"{earlier} comes before {period} and is open; close it first.{why}"
+            )
+
+
+def _settle(periods: Sequence[BillingPeriod], now: dt.datetime) -> None:
     """Everything that closing writes, in the order in which it depends on each other."""
-    terms = terms_of(period.plan_version)
-    make_periods(period.subscription, workspace, now=now, terms=terms)
-    settlements = settle_units(period, terms, now=now)
-    freeze(period, settlements)
-    roll_over(period, settlements, now)
-    charge(period, terms, settlements, now)
-    windows.settle(workspace=workspace, until=period.end)
-    period.state = BillingPeriod.State.CLOSED
-    period.closed_at = now
-    period.close_error = ""
-    period.save(update_fields=["state", "closed_at", "close_error"])
+    subscriptions = [period.subscription for period in periods]
+    sold = [subscription.plan_version for subscription in subscriptions]
+    terms = terms_by_version([*(period.plan_version for period in periods), *sold])
+    make_periods(subscriptions, now=now, terms=terms)
+    settlements = settle_units(periods, terms, now=now)
+    freeze(settlements)
+    roll_over(settlements, now)
+    charge(periods, terms, settlements, now)
+    windows.settle_all([(period.workspace, period.end) for period in periods])
+    closed = {"state": BillingPeriod.State.CLOSED, "closed_at": now, "close_error": ""}
+    BillingPeriod.objects.filter(pk__in=[period.pk for period in periods]).update(**closed)
+    for period in periods:
+        vars(period).update(closed)

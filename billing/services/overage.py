@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from django.db.models import Q
@@ -27,6 +29,48 @@ from billing.waterfall import WaterfallResult
 ZERO = Decimal(0)
 
 
+class MarginRules:
+    """The margin rules that may apply in some periods of different workspaces, and what their
+    usage cost by model: read when a price first asks for it, then for all of them at once."""
+
+    def __init__(self, periods: Sequence[BillingPeriod]) -> None:
+        self._periods = periods
+
+    def of(self, period: BillingPeriod, unit_id: int) -> list[margin.MarginRule]:
+        """Those for a unit in one of the periods, in force when it started."""
+        return [
+            rule
+            for rule in self._by_agency[period.agency_id]
+            if rule.effective_from <= period.start
+            and rule.workspace in (None, period.workspace_id)
+            and rule.client in (None, period.client_id)
+            and rule.unit in (None, unit_id)
+        ]
+
+    def cost_by_model(self, period: BillingPeriod, unit_id: int) -> dict[str | None, Decimal]:
+        """What a unit's usage in one of the periods cost."""
+        return self._costs.get((period.workspace_id, unit_id), {})
+
+    @cached_property
+    def _by_agency(self) -> Mapping[int, list[margin.MarginRule]]:
+        found: defaultdict[int, list[margin.MarginRule]] = defaultdict(list)
+        for row in MarginRule.objects.filter(
+            Q(workspace=None) | Q(workspace__in={period.workspace_id for period in self._periods}),
+            Q(client=None) | Q(client__in={period.client_id for period in self._periods}),
+            agency__in={period.agency_id for period in self._periods},
+        ).order_by("pk"):
+            found[row.agency_id].append(_as_rule(row))
+        return found
+
+    @cached_property
+    def _costs(self) -> Mapping[tuple[int, int], dict[str | None, Decimal]]:
+        return cost_by_model(
+            period
+            for period in self._periods
+            if any(rule.model is not None for rule in self._by_agency[period.agency_id])
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class OveragePrice:
     """What overage costs, rounded to the currency's digits, and how that came about."""
@@ -43,12 +87,12 @@ def price_overage(
     overage: OverageDocument,
     result: WaterfallResult,
     cost: Decimal,
+    rules: MarginRules,
 ) -> OveragePrice | None:
     """The price of a unit's overage in a period; ``None`` where overage is not charged.
 
     ``cost``: the unit's priced cost in the period, in its currency. Under a `cost_plus` that
-    states no margin, the margin rule in force when the period started says it: a query for the
-    rules, and one for the cost by model where rules differ by model.
+    states no margin, the one of ``rules`` that was in force when the period started says it.
     """
     pricing = overage.pricing
     if not overage.is_charged or pricing is None or not result.overage:
@@ -63,7 +107,7 @@ def price_overage(
     if isinstance(pricing, CostPlus):
         details["cost"] = plain(cost)
         if pricing.follows_margin_rule:
-            return _by_margin_rule(period, unit_id, overage, result, cost, details)
+            return _by_margin_rule(period, unit_id, overage, result, cost, details, rules)
     amount = overage_price(
         pricing,
         result.overage,
@@ -85,8 +129,9 @@ def _by_margin_rule(
     result: WaterfallResult,
     cost: Decimal,
     details: dict[str, Any],
+    margin_rules: MarginRules,
 ) -> OveragePrice:
-    rules = margin_rules(period, unit_id)
+    rules = margin_rules.of(period, unit_id)
     if all(rule.model is None for rule in rules):
         rule = _rule(rules, period, unit_id, None)
         price = cost_plus_price(
@@ -98,9 +143,7 @@ def _by_margin_rule(
         )
         in_force: dict[str | None, margin.MarginRule | None] = {None: rule}
     else:
-        costs = cost_by_model(
-            workspace_id=period.workspace_id, unit_id=unit_id, start=period.start, end=period.end
-        )
+        costs = margin_rules.cost_by_model(period, unit_id)
         in_force = {model: _rule(rules, period, unit_id, model) for model in [*costs, None]}
         price = margin.cost_plus_by_model(
             result.overage, used=result.used, cost_by_model=costs, rule_by_model=in_force
@@ -115,29 +158,18 @@ def _by_margin_rule(
     )
 
 
-def margin_rules(period: BillingPeriod, unit_id: int) -> list[margin.MarginRule]:
-    """The rules that may apply to a unit in a period, in force when it started. One query."""
-    rows = MarginRule.objects.filter(
-        Q(workspace=None) | Q(workspace_id=period.workspace_id),
-        Q(client=None) | Q(client_id=period.client_id),
-        Q(unit=None) | Q(unit_id=unit_id),
-        agency_id=period.agency_id,
-        effective_from__lte=period.start,
-    ).order_by("pk")
-    return [
-        margin.MarginRule(
-            id=row.pk,
-            effective_from=row.effective_from,
-            percent=row.percent,
-            surcharge=row.surcharge,
-            floor_percent=row.floor_percent,
-            workspace=row.workspace_id,
-            client=row.client_id,
-            unit=row.unit_id,
-            model=row.model or None,
-        )
-        for row in rows
-    ]
+def _as_rule(row: MarginRule) -> margin.MarginRule:
+    return margin.MarginRule(
+        id=row.pk,
+        effective_from=row.effective_from,
+        percent=row.percent,
+        surcharge=row.surcharge,
+        floor_percent=row.floor_percent,
+        workspace=row.workspace_id,
+        client=row.client_id,
+        unit=row.unit_id,
+        model=row.model or None,
+    )
 
 
 def _rule(

@@ -1,15 +1,17 @@
 """Makes billing periods with what they open with: windows, allowances, fees.
 
-Everything here runs inside the caller's transaction, under the lock of the workspace's row, and
+Everything here runs inside the caller's transaction, under the locks of the workspaces' rows, and
 repeated it makes nothing twice.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import cast
+
+from django.db.models import Exists, OuterRef
 
 from agencyportal.core.money import plain
 from agencyportal.core.periods import Interval, Period, next_period, period_at
@@ -18,10 +20,9 @@ from billing.plan_documents import FeeDocument
 from billing.proration import share_of
 from billing.terms import fee_amount, is_prorated, opening_allowance
 from billing.waterfall import DEFAULT_PRIORITY, GrantKind
-from clients.models import Workspace
 from clients.services import windows
 
-from .plans import Terms, terms_of
+from .plans import Terms, terms_by_version
 
 
 def bounds_of(period: BillingPeriod) -> Period:
@@ -30,55 +31,76 @@ def bounds_of(period: BillingPeriod) -> Period:
 
 
 def make_periods(
-    subscription: Subscription,
-    workspace: Workspace,
+    subscriptions: Sequence[Subscription],
     *,
     now: dt.datetime,
-    terms: Terms | None = None,
+    terms: Mapping[int, Terms] | None = None,
 ) -> list[BillingPeriod]:
-    """The periods of a subscription that are missing up to the one after ``now``.
+    """The periods of subscriptions that are missing up to the one after ``now``.
 
-    A subscription that has yet to start gets its first period. ``workspace``: its row, locked by
-    the caller. ``terms``: those of its plan version, if they are read already. Returns what was
-    made, in order.
+    A subscription that has yet to start gets its first period. Each comes with its workspace,
+    locked by the caller. ``terms``: those of their plan versions by id, if they are read already.
+    As many queries for many as for one. Returns what was made, each subscription's in order.
     """
-    last = subscription.periods.order_by("-start").first()
-    missing = list(_missing(subscription, last, now))
+    last = _last_periods(subscriptions)
+    missing = [
+        (subscription, period)
+        for subscription in subscriptions
+        for period in _missing(subscription, last.get(subscription.pk), now)
+    ]
     if not missing:
         return []
-    terms = terms or terms_of(subscription.plan_version)
-    grace = dt.timedelta(hours=subscription.agency.grace_hours)
+    terms = terms or terms_by_version(subscription.plan_version for subscription, _ in missing)
     made = BillingPeriod.objects.bulk_create(
-        BillingPeriod(
-            agency_id=subscription.agency_id,
-            client_id=subscription.client_id,
-            workspace_id=subscription.workspace_id,
-            subscription=subscription,
-            plan_version_id=subscription.plan_version_id,
-            currency=subscription.currency,
-            timezone=subscription.timezone,
-            start=period.start,
-            end=period.end,
-            full_start=period.full_start,
-            full_end=period.full_end,
-            due_at=period.end + grace,
-            created_at=now,
-        )
-        for period in missing
+        _period(subscription, period, now) for subscription, period in missing
     )
-    for unit in terms.units.values():
-        for period in made:
-            windows.open_window(workspace=workspace, unit=unit, start=period.start, end=period.end)
+    windows.open_windows(
+        [
+            windows.Opening(period.subscription.workspace, unit, period.start, period.end)
+            for period in made
+            for unit in terms[period.plan_version_id].units.values()
+        ]
+    )
     CreditGrant.objects.bulk_create(
-        grant for period in made for grant in _allowances(period, terms, now)
-    )
-    is_first = last is None
-    Charge.objects.bulk_create(
-        charge
+        grant
         for period in made
-        for charge in _fees(period, terms, now, is_first=is_first and period is made[0])
+        for grant in _allowances(period, terms[period.plan_version_id], now)
     )
+    known = set(last)
+    fees: list[Charge] = []
+    for period in made:
+        is_first = period.subscription_id not in known
+        known.add(period.subscription_id)
+        fees += _fees(period, terms[period.plan_version_id], now, is_first=is_first)
+    Charge.objects.bulk_create(fees)
     return made
+
+
+def _last_periods(subscriptions: Iterable[Subscription]) -> dict[int, BillingPeriod]:
+    """The latest period of each subscription that has any."""
+    later = BillingPeriod.objects.filter(
+        subscription=OuterRef("subscription"), start__gt=OuterRef("start")
+    )
+    latest = BillingPeriod.objects.filter(~Exists(later), subscription__in=subscriptions)
+    return {period.subscription_id: period for period in latest}
+
+
+def _period(subscription: Subscription, period: Period, now: dt.datetime) -> BillingPeriod:
+    return BillingPeriod(
+        agency_id=subscription.agency_id,
+        client_id=subscription.client_id,
+        workspace_id=subscription.workspace_id,
+        subscription=subscription,
+        plan_version_id=subscription.plan_version_id,
+        currency=subscription.currency,
+        timezone=subscription.timezone,
+        start=period.start,
+        end=period.end,
+        full_start=period.full_start,
+        full_end=period.full_end,
+        due_at=period.end + dt.timedelta(hours=subscription.agency.grace_hours),
+        created_at=now,
+    )
 
 
 def _missing(

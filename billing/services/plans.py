@@ -4,11 +4,13 @@ document becomes the next version, the same document again is the version it mad
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.text import slugify
 
 from agencyportal.core.periods import Anchor, Interval
@@ -92,9 +94,33 @@ class Terms:
 
 def terms_of(version: PlanVersion) -> Terms:
     """The terms of a version: three queries, and one more where its plan is not loaded."""
-    fees = tuple(version.fees.all())
-    allowances = list(version.allowances.select_related("unit"))
-    top_ups = list(version.top_ups.select_related("unit"))
+    return terms_by_version([version])[version.pk]
+
+
+def terms_by_version(versions: Iterable[PlanVersion]) -> dict[int, Terms]:
+    """The terms of versions by id, in as many queries as for one."""
+    wanted = {version.pk: version for version in versions}
+    fees = _parts_of(wanted, PlanFee.objects.all())
+    allowances = _parts_of(wanted, PlanAllowance.objects.select_related("unit"))
+    top_ups = _parts_of(wanted, TopUpBand.objects.select_related("unit"))
+    return {
+        pk: _terms(version, fees[pk], allowances[pk], top_ups[pk]) for pk, version in wanted.items()
+    }
+
+
+def _parts_of(version_ids: Iterable[int], parts: QuerySet[Any]) -> defaultdict[int, list[Any]]:
+    found: defaultdict[int, list[Any]] = defaultdict(list)
+    for part in parts.filter(version__in=version_ids).order_by("position", "pk"):
+        found[part.version_id].append(part)
+    return found
+
+
+def _terms(
+    version: PlanVersion,
+    fees: Sequence[PlanFee],
+    allowances: Sequence[PlanAllowance],
+    top_ups: Sequence[TopUpBand],
+) -> Terms:
     plan = PlanDocument(
         name=version.plan.name,
         currency=version.plan.currency,
@@ -106,8 +132,9 @@ def terms_of(version: PlanVersion) -> Terms:
         top_ups=tuple(map(_band_document, top_ups)),
         minimum_commitment=version.minimum_commitment,
     )
-    rows = {row.unit.slug: row.unit for row in (*allowances, *top_ups)}
-    return Terms(plan, fees, {slug: rows[slug] for slug in plan.units})
+    units = [*(row.unit for row in allowances), *(row.unit for row in top_ups)]
+    rows = {unit.slug: unit for unit in units}
+    return Terms(plan, tuple(fees), {slug: rows[slug] for slug in plan.units})
 
 
 def _read(document: Mapping[str, Any]) -> PlanDocument:

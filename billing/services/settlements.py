@@ -1,12 +1,14 @@
-"""Freezes a period: its waterfalls, what rolls over, and what is charged.
+"""Freezes periods: their waterfalls, what rolls over, and what is charged.
 
-Everything here runs inside `closing`'s transaction, under the lock of the workspace's row.
+Everything here runs inside `closing`'s transaction, under the locks of the workspaces' rows. It
+takes periods of different workspaces at once, and asks as many queries for many as for one.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -29,9 +31,9 @@ from billing.settlement import Usage, missing_allowance, settle, usage_of
 from billing.terms import minimum_due
 from billing.waterfall import Grant, GrantKind, WaterfallResult
 from clients.models import UsageUnit
-from clients.selectors import counted_quarters
+from clients.selectors import counted_quarters_by_workspace
 
-from .overage import OveragePrice, price_overage
+from .overage import MarginRules, OveragePrice, price_overage
 from .periods import bounds_of, period_grant
 from .plans import Terms
 
@@ -40,8 +42,9 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class UnitSettlement:
-    """One unit of the closing period, before anything of it is written."""
+    """One unit of a closing period, before anything of it is written."""
 
+    period: BillingPeriod
     unit: UsageUnit
     allowance: AllowanceDocument | None
     usage: Usage
@@ -56,67 +59,90 @@ class UnitSettlement:
         return self.allowance.overage.policy
 
 
-def settle_units(period: BillingPeriod, terms: Terms, *, now: dt.datetime) -> list[UnitSettlement]:
-    """The settlement of every unit of the package, from counted quarters and stored grants."""
-    grants = opening_grants(
-        workspace_id=period.workspace_id,
-        unit_ids=[unit.pk for unit in terms.units.values()],
-        start=period.start,
-        end=period.end,
-    )
-    allowances = {allowance.unit: allowance for allowance in terms.plan.allowances}
-    return [
-        _settle_unit(period, unit, allowances.get(slug), grants.get(unit.pk, []), now=now)
-        for slug, unit in terms.units.items()
-    ]
+@dataclass(slots=True)
+class _OpenUnit:
+    """A unit of a closing period with what it burns: usage, and the grants that it opens with."""
+
+    period: BillingPeriod
+    unit: UsageUnit
+    allowance: AllowanceDocument | None
+    usage: Usage
+    grants: list[Grant]
 
 
-def _settle_unit(
-    period: BillingPeriod,
-    unit: UsageUnit,
-    allowance: AllowanceDocument | None,
-    grants: Sequence[Grant],
-    *,
-    now: dt.datetime,
-) -> UnitSettlement:
-    bounds = bounds_of(period)
-    usage = usage_of(
-        counted_quarters(
-            workspace_id=period.workspace_id,
-            unit_id=unit.pk,
-            start=period.start,
-            end=period.end,
-        )
+def settle_units(
+    periods: Sequence[BillingPeriod], terms: Mapping[int, Terms], *, now: dt.datetime
+) -> list[UnitSettlement]:
+    """The settlement of every unit of the periods' packages, from counted quarters and stored
+    grants. ``terms``: of their plan versions, by id."""
+    units = list(_open_units(periods, terms))
+    _complete_allowances(units, now)
+    rules = MarginRules(periods)
+    return [_settle(unit, rules) for unit in units]
+
+
+def _open_units(
+    periods: Sequence[BillingPeriod], terms: Mapping[int, Terms]
+) -> Iterator[_OpenUnit]:
+    grants = opening_grants(periods)
+    counted = counted_quarters_by_workspace(
+        {period.workspace_id: (period.start, period.end) for period in periods}
     )
-    missing = missing_allowance(
-        allowance, bounds, period.timezone, used=usage.used, places=unit.decimals
-    )
-    if missing:
-        row = period_grant(
-            period,
-            unit.pk,
-            GrantKind.ALLOWANCE,
-            key=f"allowance-end:{period.pk}:{unit.pk}",
-            quantity=missing,
-            now=now,
+    for period in periods:
+        agreed = terms[period.plan_version_id]
+        allowances = {allowance.unit: allowance for allowance in agreed.plan.allowances}
+        for slug, unit in agreed.units.items():
+            yield _OpenUnit(
+                period,
+                unit,
+                allowances.get(slug),
+                usage_of(counted.get((period.workspace_id, unit.pk), [])),
+                grants.get((period.pk, unit.pk), []),
+            )
+
+
+def _complete_allowances(units: Iterable[_OpenUnit], now: dt.datetime) -> None:
+    """Give what the allowance of a last period comes to beyond what was given at its start."""
+    missing = []
+    for open_unit in units:
+        period, unit = open_unit.period, open_unit.unit
+        quantity = missing_allowance(
+            open_unit.allowance,
+            bounds_of(period),
+            period.timezone,
+            used=open_unit.usage.used,
+            places=unit.decimals,
         )
-        row.save(force_insert=True)
-        grants = [*grants, as_grant(row, missing)]
+        if quantity:
+            key = f"allowance-end:{period.pk}:{unit.pk}"
+            grant = period_grant(
+                period, unit.pk, GrantKind.ALLOWANCE, key=key, quantity=quantity, now=now
+            )
+            missing.append((open_unit, grant))
+    CreditGrant.objects.bulk_create(grant for _, grant in missing)
+    for open_unit, grant in missing:
+        open_unit.grants.append(as_grant(grant, grant.quantity))
+
+
+def _settle(open_unit: _OpenUnit, rules: MarginRules) -> UnitSettlement:
+    period, allowance, usage = open_unit.period, open_unit.allowance, open_unit.usage
     is_last = period.end == period.subscription.end
-    result = settle(grants, usage, bounds, allowance=allowance, is_last=is_last)
+    result = settle(
+        open_unit.grants, usage, bounds_of(period), allowance=allowance, is_last=is_last
+    )
     price = (
-        price_overage(period, unit.pk, allowance.overage, result, usage.cost)
+        price_overage(period, open_unit.unit.pk, allowance.overage, result, usage.cost, rules)
         if allowance is not None
         else None
     )
-    return UnitSettlement(unit, allowance, usage, result, price)
+    return UnitSettlement(period, open_unit.unit, allowance, usage, result, price)
 
 
-def freeze(period: BillingPeriod, settlements: Sequence[UnitSettlement]) -> None:
+def freeze(settlements: Sequence[UnitSettlement]) -> None:
     """Write down the waterfall of every unit and what became of every grant."""
     rows = PeriodUsage.objects.bulk_create(
         PeriodUsage(
-            period=period,
+            period=settled.period,
             unit=settled.unit,
             policy=settled.policy,
             used=settled.result.used,
@@ -126,7 +152,7 @@ def freeze(period: BillingPeriod, settlements: Sequence[UnitSettlement]) -> None
             expired_unused=settled.result.expired,
             rolled_over=settled.result.rolled_over,
             overage_amount=settled.price.amount if settled.price else ZERO,
-            currency=period.currency,
+            currency=settled.period.currency,
             platform_cost=settled.usage.platform_cost,
             agency_cost=settled.usage.agency_cost,
         )
@@ -147,49 +173,68 @@ def freeze(period: BillingPeriod, settlements: Sequence[UnitSettlement]) -> None
     )
 
 
-def roll_over(
-    period: BillingPeriod, settlements: Sequence[UnitSettlement], now: dt.datetime
-) -> None:
-    """Give the next period, which exists by now, what rolled over; it expires when that ends."""
-    if not any(settled.result.rolled_over for settled in settlements):
+def roll_over(settlements: Sequence[UnitSettlement], now: dt.datetime) -> None:
+    """Give the next periods, which exist by now, what rolled over; it expires when they end."""
+    rolled = [settled for settled in settlements if settled.result.rolled_over]
+    if not rolled:
         return
-    following = period.subscription.periods.get(start=period.end)
+    following = {
+        (period.subscription_id, period.start): period
+        for period in BillingPeriod.objects.filter(
+            subscription__in={settled.period.subscription_id for settled in rolled},
+            start__in={settled.period.end for settled in rolled},
+        )
+    }
     CreditGrant.objects.bulk_create(
         period_grant(
-            following,
+            following[settled.period.subscription_id, settled.period.end],
             settled.unit.pk,
             GrantKind.ROLLOVER,
-            key=f"rollover:{period.pk}:{settled.unit.pk}",
+            key=f"rollover:{settled.period.pk}:{settled.unit.pk}",
             quantity=settled.result.rolled_over,
             now=now,
         )
-        for settled in settlements
-        if settled.result.rolled_over
+        for settled in rolled
     )
 
 
 def charge(
-    period: BillingPeriod,
-    terms: Terms,
+    periods: Sequence[BillingPeriod],
+    terms: Mapping[int, Terms],
     settlements: Sequence[UnitSettlement],
     now: dt.datetime,
 ) -> None:
-    """Ask for the overage of every unit that is billed, and for what the minimum lacks."""
-    charges = [
-        _overage_charge(period, settled, settled.price, now)
-        for settled in settlements
-        if settled.price is not None
-    ]
-    overage = sum((row.amount for row in charges), ZERO)
-    if terms.plan.minimum_commitment is not None:
-        minimum = _minimum_charge(period, terms.plan.minimum_commitment, overage, now)
-        charges += [minimum] if minimum.amount else []
-    Charge.objects.bulk_create(charges)
+    """Ask for the overage of every unit that is billed, and for what each minimum lacks."""
+    charges: defaultdict[int, list[Charge]] = defaultdict(list)
+    for settled in settlements:
+        if settled.price is not None:
+            charges[settled.period.pk].append(_overage_charge(settled, settled.price, now))
+    bound = [period for period in periods if _minimum_of(period, terms) is not None]
+    bought = _bought_in(bound)
+    for period in bound:
+        overage = sum((row.amount for row in charges[period.pk]), ZERO)
+        minimum = _minimum_charge(
+            period, _minimum_of(period, terms) or ZERO, overage, bought.get(period.pk, ZERO), now
+        )
+        charges[period.pk] += [minimum] if minimum.amount else []
+    Charge.objects.bulk_create(row for period in periods for row in charges[period.pk])
 
 
-def _overage_charge(
-    period: BillingPeriod, settled: UnitSettlement, price: OveragePrice, now: dt.datetime
-) -> Charge:
+def _minimum_of(period: BillingPeriod, terms: Mapping[int, Terms]) -> Decimal | None:
+    return terms[period.plan_version_id].plan.minimum_commitment
+
+
+def _bought_in(periods: Sequence[BillingPeriod]) -> dict[int, Decimal]:
+    """What top-ups of periods came to, by period."""
+    if not periods:
+        return {}
+    bought = Charge.objects.filter(period__in=periods, kind=LineKind.TOP_UP)
+    sums = bought.order_by().values_list("period").annotate(total=Sum("amount"))
+    return dict(sums)
+
+
+def _overage_charge(settled: UnitSettlement, price: OveragePrice, now: dt.datetime) -> Charge:
+    period = settled.period
     return Charge(
         agency_id=period.agency_id,
         client_id=period.client_id,
@@ -211,12 +256,10 @@ def _overage_charge(
 
 
 def _minimum_charge(
-    period: BillingPeriod, minimum: Decimal, overage: Decimal, now: dt.datetime
+    period: BillingPeriod, minimum: Decimal, overage: Decimal, top_ups: Decimal, now: dt.datetime
 ) -> Charge:
     """What overage and top-ups of the period lack to its minimum; its amount may be 0."""
     due = minimum_due(minimum, bounds_of(period), period.timezone, period.currency)
-    bought = period.charges.filter(kind=LineKind.TOP_UP).aggregate(total=Sum("amount"))["total"]
-    top_ups = bought or ZERO
     return Charge(
         agency_id=period.agency_id,
         client_id=period.client_id,

@@ -62,7 +62,7 @@ def activate(
             created_at=now,
             created_by=created_by,
         )
-    make_periods(subscription, locked, now=now)
+    make_periods([subscription], now=now)
     return subscription
 
 
@@ -73,7 +73,7 @@ def ensure_periods(*, subscription: Subscription, now: dt.datetime) -> list[Bill
     Locks the workspace's row.
     """
     locked = windows.lock_workspace(subscription.workspace_id)
-    return make_periods(_with_plan(subscription), locked, now=now)
+    return make_periods([_with_plan(subscription, locked)], now=now)
 
 
 def ensure_due_periods(*, now: dt.datetime, limit: int | None = None) -> int:
@@ -103,21 +103,23 @@ def end(*, subscription: Subscription, end: dt.datetime, now: dt.datetime) -> Su
     """
     ends = quarter_ceil(end)
     locked = windows.lock_workspace(subscription.workspace_id)
-    current = _with_plan(subscription)
+    current = _with_plan(subscription, locked)
     if current.end == ends:
         return current
     _refuse_unfit_end(current, ends)
     _refuse_overlap(locked, current.start, ends, but=current)
     current.end = ends
     current.save(update_fields=["end"])
-    make_periods(current, locked, now=now)
+    make_periods([current], now=now)
     return current
 
 
-def _with_plan(subscription: Subscription) -> Subscription:
+def _with_plan(subscription: Subscription, locked: Workspace) -> Subscription:
     """The subscription as it is under the lock, with what making periods reads."""
     found = Subscription.objects.select_related("plan_version__plan", "agency")
-    return found.get(pk=subscription.pk)
+    current = found.get(pk=subscription.pk)
+    current.workspace = locked
+    return current
 
 
 def _without_next_period(now: dt.datetime) -> list[Subscription]:

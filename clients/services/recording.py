@@ -54,7 +54,7 @@ def record_events(
         return Recorded()
     fresh, repeats = distinct(measured)
     with transaction.atomic():
-        record_sql.enter_workspace(workspace.pk)
+        record_sql.enter_workspaces([workspace.pk])
         settled_until = record_sql.hold_workspace(workspace.pk)
         windows = _windows(workspace, fresh, now)
         placed = _placed(fresh, windows, settled_until)

@@ -1,12 +1,15 @@
 """What billing writes down to `clients`: in which windows usage counts, and what is settled.
 
-Billing calls these inside its own transaction, with the workspace held alone (lock_workspace),
+Billing calls these inside its own transaction, with the workspaces held alone (lock_workspaces),
 so that no event is recorded between its reading of the sums and the end of the transaction.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import Q
@@ -23,29 +26,51 @@ CHUNK = 2_000
 
 
 def lock_workspace(workspace_id: int, *, changes_credit: bool = True) -> Workspace:
-    """Hold a workspace alone until the transaction ends, and return it as it is now, with client.
+    """`lock_workspaces` of one; raises Workspace.DoesNotExist."""
+    for workspace in lock_workspaces([workspace_id], changes_credit=changes_credit):
+        return workspace
+    raise Workspace.DoesNotExist(f"There is no workspace {workspace_id}.")
 
-    Recording waits meanwhile, and this waits for recording. Take it before any other lock. Who
-    holds it may give credit, open and close periods, move usage: so what is available in its
-    windows is void, unless the caller ``changes_credit`` in no way.
-    Raises TransactionManagementError outside a transaction.
+
+def lock_workspaces(
+    workspace_ids: Iterable[int], *, changes_credit: bool = True
+) -> list[Workspace]:
+    """Hold workspaces alone until the transaction ends; they as they are now, with their clients.
+
+    In the order of their ids, whoever locks several. Recording waits meanwhile, and this waits
+    for recording. Take it before any other lock. Who holds workspaces may give credit, open and
+    close periods, move usage: so what is available in their windows is void, unless the caller
+    ``changes_credit`` in no way. Raises TransactionManagementError outside a transaction.
     """
     workspaces = Workspace.objects.select_related("client").select_for_update(of=("self",))
     if not transaction.get_connection(workspaces.db).in_atomic_block:
         raise TransactionManagementError("A workspace is locked inside a transaction only.")
-    record_sql.enter_workspace(workspace_id, alone=True)
-    workspace = workspaces.get(pk=workspace_id)
+    ids = sorted(set(workspace_ids))
+    record_sql.enter_workspaces(ids, alone=True)
+    locked = list(workspaces.filter(pk__in=ids).order_by("pk"))
     if changes_credit:
         known = Q(available_until__isnull=False) | Q(watched__isnull=False)
-        workspace.windows.filter(known).update(available_until=None, watched=None)
-    return workspace
+        windows = UsageWindow.objects.filter(known, workspace_id__in=ids)
+        windows.update(available_until=None, watched=None)
+    return locked
 
 
 def hold_workspace(workspace_id: int) -> None:
     """Keep others from holding a workspace alone until the transaction ends; shared with
     recorders. Take it before any other lock."""
-    record_sql.enter_workspace(workspace_id)
+    record_sql.enter_workspaces([workspace_id])
     record_sql.hold_workspace(workspace_id)
+
+
+class Opening(NamedTuple):
+    """A window that is wanted: usage of a unit in ``[start, end)`` counts. Its local days are
+    counted in ``timezone``, by default the client's, for good."""
+
+    workspace: Workspace
+    unit: UsageUnit
+    start: dt.datetime
+    end: dt.datetime
+    timezone: str = ""
 
 
 def open_window(
@@ -56,50 +81,64 @@ def open_window(
     end: dt.datetime,
     timezone: str = "",
 ) -> UsageWindow:
-    """Count the usage of a unit in ``[start, end)`` from now on; the same window again is kept.
-
-    Its local days are counted in ``timezone``, by default the client's, for good.
-
-    Usage of that time which was stored unbilled is counted too, so that it does not matter
-    whether it was reported before or after the window was opened. Call it with the workspace
-    locked. Raises ValueError for a window that is off the quarter-hour grain, overlaps another
-    one of the unit, or reaches into what is settled.
-    """
-    require_grain(start, end)
-    window = UsageWindow.objects.filter(
-        workspace=workspace, unit=unit, start__lt=end, end__gt=start
-    ).first()
-    if window is not None:
-        if (window.start, window.end) == (start, end):
-            return window
-        raise ValueError(
-            f"{unit} of {workspace} is already counted from {window.start} to {window.end}."
-        )
-    settled_until = Workspace.objects.values_list("settled_until", flat=True).get(pk=workspace.pk)
-    if settled_until is not None and start < settled_until:
-        raise ValueError(f"Usage of {workspace} is settled until {settled_until}.")
-    window = UsageWindow.objects.create(
-        workspace=workspace,
-        unit=unit,
-        start=start,
-        end=end,
-        timezone=timezone or workspace.client.timezone,
-    )
-    count_what_came_before(workspace, window)
-    window.refresh_from_db()
+    """`open_windows` of one."""
+    (window,) = open_windows([Opening(workspace, unit, start, end, timezone)])
     return window
 
 
+def open_windows(openings: Sequence[Opening]) -> list[UsageWindow]:
+    """Count the usage of units from now on, each in its time; the same window again is kept.
+
+    Usage of that time which was stored unbilled is counted too, so that it does not matter
+    whether it was reported before or after the window was opened. Call it with the workspaces
+    locked. As many queries for many as for one, and more for each that such usage waits for.
+    Raises ValueError for a window that is off the quarter-hour grain, overlaps another one of the
+    unit, or reaches into what is settled.
+    """
+    for opening in openings:
+        require_grain(opening.start, opening.end)
+    there = _windows_of(openings)
+    new: list[UsageWindow] = []
+    found: list[UsageWindow] = []
+    for opening in openings:
+        of_unit = there[opening.workspace.pk, opening.unit.pk]
+        window = _window_at(opening, of_unit)
+        if window is None:
+            zone = opening.timezone or opening.workspace.client.timezone
+            window = UsageWindow(**opening._asdict() | {"timezone": zone})
+            of_unit.append(window)
+            new.append(window)
+        found.append(window)
+    if new:
+        _refuse_settled(new)
+        UsageWindow.objects.bulk_create(new)
+        _count_earlier_reports(new)
+    return found
+
+
 def settle(*, workspace: Workspace, until: dt.datetime) -> None:
-    """Close usage before ``until``: what still arrives is late. Call with the workspace locked.
+    """`settle_all` of one."""
+    settle_all([(workspace, until)])
+
+
+def settle_all(settled: Sequence[tuple[Workspace, dt.datetime]]) -> None:
+    """Close usage of workspaces, each before its instant: what still arrives is late. Call with
+    the workspaces locked.
 
     Raises ValueError when it would open again what is settled.
     """
-    settled_until = Workspace.objects.values_list("settled_until", flat=True).get(pk=workspace.pk)
-    if settled_until is not None and until < settled_until:
-        raise ValueError(f"Usage of {workspace} is settled until {settled_until} already.")
-    Workspace.objects.filter(pk=workspace.pk).update(settled_until=until)
-    workspace.settled_until = until
+    already = _settled_until(workspace.pk for workspace, _ in settled)
+    for workspace, until in settled:
+        before = already[workspace.pk]
+        if before is not None and until < before:
+            raise ValueError(f"Usage of {workspace} is settled until {before} already.")
+        workspace.settled_until = until
+    Workspace.objects.bulk_update([workspace for workspace, _ in settled], ["settled_until"])
+
+
+def _settled_until(workspace_ids: Iterable[int]) -> dict[int, dt.datetime | None]:
+    rows = Workspace.objects.filter(pk__in=set(workspace_ids))
+    return dict(rows.values_list("pk", "settled_until"))
 
 
 def require_grain(start: dt.datetime, end: dt.datetime) -> None:
@@ -109,6 +148,54 @@ def require_grain(start: dt.datetime, end: dt.datetime) -> None:
     for instant in (start, end):
         if quarter_floor(instant) != instant:
             raise ValueError(f"A window starts and ends on a quarter hour: {instant}.")
+
+
+def _windows_of(openings: Sequence[Opening]) -> defaultdict[tuple[int, int], list[UsageWindow]]:
+    """The windows that some openings may meet, by workspace and unit."""
+    there: defaultdict[tuple[int, int], list[UsageWindow]] = defaultdict(list)
+    if openings:
+        rows = UsageWindow.objects.filter(
+            workspace__in={opening.workspace for opening in openings},
+            start__lt=max(opening.end for opening in openings),
+            end__gt=min(opening.start for opening in openings),
+        )
+        for window in rows:
+            there[window.workspace_id, window.unit_id].append(window)
+    return there
+
+
+def _window_at(opening: Opening, of_unit: Iterable[UsageWindow]) -> UsageWindow | None:
+    for window in of_unit:
+        if (window.start, window.end) == (opening.start, opening.end):
+            return window
+        if window.start < opening.end and window.end > opening.start:
+            raise ValueError(
+                f"{opening.unit} of {opening.workspace} is already counted "
+                f"from {window.start} to {window.end}."
+            )
+    return None
+
+
+def _refuse_settled(windows: Iterable[UsageWindow]) -> None:
+    settled_until = _settled_until(window.workspace_id for window in windows)
+    for window in windows:
+        settled = settled_until[window.workspace_id]
+        if settled is not None and window.start < settled:
+            raise ValueError(f"Usage of {window.workspace} is settled until {settled}.")
+
+
+def _count_earlier_reports(windows: Sequence[UsageWindow]) -> None:
+    unbilled = UsageEvent.objects.filter(standing=UsageEvent.Standing.UNBILLED)
+    reported = unbilled.filter(
+        workspace__in={window.workspace_id for window in windows},
+        occurred_at__gte=min(window.start for window in windows),
+        occurred_at__lt=max(window.end for window in windows),
+    )
+    units = set(reported.order_by().values_list("workspace_id", "unit_id").distinct())
+    for window in windows:
+        if (window.workspace_id, window.unit_id) in units:
+            count_what_came_before(window.workspace, window)
+            window.refresh_from_db(fields=("used", "events", "available_until"))
 
 
 def count_what_came_before(workspace: Workspace, window: UsageWindow) -> None:

@@ -11,7 +11,7 @@ from agencyportal.core.money import plain
 from billing.models import BillingPeriod, GrantUse, PeriodUsage, PlanAllowance
 from billing.plan_documents import AllowanceDocument
 from billing.selectors import as_grant
-from billing.services.overage import price_overage
+from billing.services.overage import MarginRules, price_overage
 from billing.services.periods import bounds_of
 from billing.services.plans import Terms
 from billing.settlement import missing_allowance, settle, usage_of
@@ -85,7 +85,7 @@ def _settle(
     for outcome in result.grants:
         left[int(outcome.grant.id)] = outcome.remaining
     price = (
-        price_overage(period, unit.pk, allowance.overage, result, usage.cost)
+        price_overage(period, unit.pk, allowance.overage, result, usage.cost, MarginRules([period]))
         if allowance is not None
         else None
     )

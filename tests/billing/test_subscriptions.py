@@ -174,10 +174,10 @@ def test_a_subscription_that_fails_holds_up_no_other(
     subscribe(acme_docs, starter(), JANUARY)
     make_periods = periods.make_periods
 
-    def fail_for_one(subscription, workspace, *, now):
-        if subscription == broken:
+    def fail_for_one(subscriptions, *, now):
+        if broken in subscriptions:
             raise RuntimeError("no disk")
-        return make_periods(subscription, workspace, now=now)
+        return make_periods(subscriptions, now=now)
 
     monkeypatch.setattr(subscriptions, "make_periods", fail_for_one)
 

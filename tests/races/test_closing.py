@@ -6,7 +6,7 @@ Every story is told twice: with the workspace's lock taken away it goes wrong, w
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -63,12 +63,13 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
 
 @pytest.fixture
 def no_lock(monkeypatch):
-    """Takes the guard away: the workspace's row is read, and nobody waits."""
+    """Takes the guard away: the workspaces' rows are read, and nobody waits."""
 
-    def read(workspace_id: int) -> Workspace:
-        return Workspace.objects.select_related("client").get(pk=workspace_id)
+    def read(workspace_ids: Iterable[int], **_: Any) -> list[Workspace]:
+        rows = Workspace.objects.select_related("client").filter(pk__in=workspace_ids)
+        return list(rows.order_by("pk"))
 
-    monkeypatch.setattr(windows, "lock_workspace", read)
+    monkeypatch.setattr(windows, "lock_workspaces", read)
     monkeypatch.setattr(Patience, "seconds", Patience.unguarded)
 
 

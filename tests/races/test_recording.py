@@ -155,7 +155,7 @@ class TestRecordingAgainstClosing:
             return Workspace.objects.get(pk=workspace_id).settled_until
 
         monkeypatch.setattr(record_sql, "hold_workspace", unguarded)
-        monkeypatch.setattr(record_sql, "enter_workspace", lambda *_, **__: None)
+        monkeypatch.setattr(record_sql, "enter_workspaces", lambda *_, **__: None)
         opened(acme_support, conversation)
 
         assert self.race(monkeypatch, acme_support, conversation) == (Decimal(0), Decimal(1))
@@ -163,7 +163,7 @@ class TestRecordingAgainstClosing:
     def test_with_the_row_lock_alone_the_closer_waits_and_counts_the_event(
         self, monkeypatch, acme_support, conversation
     ):
-        monkeypatch.setattr(record_sql, "enter_workspace", lambda *_, **__: None)
+        monkeypatch.setattr(record_sql, "enter_workspaces", lambda *_, **__: None)
         opened(acme_support, conversation)
 
         assert self.race(monkeypatch, acme_support, conversation) == (Decimal(1), Decimal(1))
