@@ -5,6 +5,7 @@ from agencyportal.core.append_only import protect
 # What was granted, bought, used and charged: whole rows, from the moment they are written.
 protect("billing.TopUpPurchase")
 protect("billing.CreditGrant")
+protect("billing.GrantRevocation")
 protect("billing.PeriodUsage")
 protect("billing.GrantUse")
 protect("billing.Charge")

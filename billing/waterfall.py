@@ -72,6 +72,11 @@ class Grant:
     sequence: int = 0
     revoked: Decimal = ZERO
 
+    @property
+    def usable(self) -> Decimal:
+        """What usage could burn of it, were it all there."""
+        return self.quantity - self.revoked
+
 
 class Bucket(NamedTuple):
     """Usage of one quarter hour; a plain ``(start, quantity)`` tuple will do as well."""

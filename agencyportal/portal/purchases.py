@@ -27,6 +27,8 @@ class Bought:
     by: str
     quantity: str
     left: str
+    revoked: str
+    """Empty where nothing was taken back."""
     is_usable: bool
     expires: str
     price: str
@@ -53,12 +55,16 @@ def _left(visit: Visit, purchase: TopUpPurchase, remaining: dict[int | str, Deci
     grant = purchase.grant
     if grant.expires_at is not None and grant.expires_at <= visit.now:
         return ZERO
+    if grant.pk in remaining:
+        return remaining[grant.pk]
     frozen: Decimal | None = purchase.left  # type: ignore[attr-defined]  # selectors.purchases
-    return remaining.get(grant.pk, grant.quantity if frozen is None else frozen)
+    revoked: Decimal = purchase.taken_back  # type: ignore[attr-defined]  # the same
+    return (grant.quantity if frozen is None else frozen) - revoked
 
 
 def _row(visit: Visit, purchase: TopUpPurchase, left: Decimal) -> Bought:
     writing, expires_at = visit.writing, purchase.grant.expires_at
+    revoked: Decimal = purchase.revoked  # type: ignore[attr-defined]  # selectors.purchases
     if expires_at is None:
         expires = _("Never")
     elif expires_at <= visit.now:
@@ -73,6 +79,7 @@ def _row(visit: Visit, purchase: TopUpPurchase, left: Decimal) -> Bought:
         by=person(visit, purchase.purchased_by),
         quantity=writing.units(purchase.quantity, purchase.unit),
         left=writing.quantity(left),
+        revoked=writing.quantity(revoked) if revoked else "",
         is_usable=left > 0,
         expires=expires,
         price=writing.price(purchase.price, purchase.currency),

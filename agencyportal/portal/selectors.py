@@ -9,13 +9,16 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from django.db.models import Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
+from agencyportal.core.fields import QuantityField
 from billing.models import (
     Alert,
     AlertRule,
     BillingPeriod,
     Charge,
-    GrantUse,
+    CreditGrant,
+    GrantRevocation,
     Invoice,
     Payment,
     PlanAllowance,
@@ -164,13 +167,25 @@ def running_units(client: Client, now: dt.datetime) -> list[UsageWindow]:
 
 def purchases(client: Client) -> QuerySet[TopUpPurchase]:
     """What was bought, the latest first. ``left``: what the last closed period left of it (None:
-    no period that saw it is closed)."""
-    uses = GrantUse.objects.filter(grant__purchase=OuterRef("pk"))
-    left = uses.order_by("-period_usage__period__start").values("remaining")[:1]
+    no period that saw it is closed); ``taken_back``: what was revoked of it since; ``revoked``:
+    ever."""
+    grants = CreditGrant.objects.with_left().filter(purchase=OuterRef("pk"))
+    none = QuantityField.literal(0)
+    revoked = (
+        GrantRevocation.objects.filter(grant__purchase=OuterRef("pk"))
+        .order_by()
+        .values("grant")
+        .annotate(total=Sum("quantity"))
+        .values("total")
+    )
     return (
         TopUpPurchase.objects.for_client(client)
         .select_related("workspace", "unit", "band", "grant", "purchased_by")
-        .annotate(left=Subquery(left))
+        .annotate(
+            left=Subquery(grants.values("left")),  # type: ignore[misc]  # annotated
+            taken_back=Subquery(grants.values("taken_back")),  # type: ignore[misc]  # annotated
+            revoked=Coalesce(Subquery(revoked), none),
+        )
         .order_by("-purchased_at", "-pk")
     )
 

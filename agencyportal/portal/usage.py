@@ -226,7 +226,7 @@ class _Unit:
 
     def _granted(self, kinds: Collection[GrantKind]) -> Decimal:
         grants = (outcome.grant for outcome in self.result.grants)
-        return sum((grant.quantity for grant in grants if grant.kind in kinds), ZERO)
+        return sum((grant.usable for grant in grants if grant.kind in kinds), ZERO)
 
     def _forecast(self) -> Forecast:
         return forecast(

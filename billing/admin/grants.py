@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from decimal import Decimal
+from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
-from agencyportal.core.admin_columns import state, told
-from billing.models import CreditGrant, GrantUse, TopUpPurchase
+from agencyportal.core.admin_columns import quantity, state, told
+from agencyportal.core.admin_dialogs import Dialog, DialogForm
+from agencyportal.core.money import plain
+from billing.models import CreditGrant, GrantRevocation, GrantUse, TopUpPurchase
+from billing.selectors.balances import left_of
+from billing.services.revocations import revoke
+
+from .dialogs import BillingDialog
 
 KINDS = {
     "allowance": "default",
@@ -28,12 +36,89 @@ def use_period(use: GrantUse) -> str:
 
 class UseInline(ScopedInline):
     model = GrantUse
-    fields = (use_period, "opening", "consumed", "expired", "rolled_over", "remaining")
+    fields = (
+        use_period,
+        "opening",
+        "consumed",
+        "expired",
+        "rolled_over",
+        "revoked",
+        "remaining",
+    )
     verbose_name_plural = "burned by closed periods"
     show_change_link = False
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related("period_usage__period__workspace")
+
+
+class RevocationInline(ScopedInline):
+    model = GrantRevocation
+    fields = ("quantity", "revoked_at", "reason", "revoked_by")
+    verbose_name_plural = "taken back"
+    show_change_link = False
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).select_related("revoked_by")
+
+
+class RevokeForm(DialogForm):
+    quantity = forms.DecimalField(
+        max_digits=19,
+        decimal_places=6,
+        min_value=Decimal("0.000001"),
+        label="Units to take back",
+        help_text="At most what nobody has used and no reservation holds.",
+    )
+    reason = forms.CharField(
+        max_length=500, widget=forms.Textarea(attrs={"rows": 2}), help_text="Kept with the credit."
+    )
+
+
+class Revoke(BillingDialog):
+    """What is unused of a grant is taken back; nothing is paid back."""
+
+    slug = "revoke"
+    title = "Take back"
+    icon = "undo"
+    submit = "Take it back"
+    danger = True
+    form_class: ClassVar[type[DialogForm]] = RevokeForm
+
+    def explanation(self) -> str:
+        return (
+            "Only what nobody has used can be taken. From now on it covers nothing, usage that is "
+            "reported late included. Nothing is paid back by this."
+        )
+
+    def facts(self) -> list[tuple[str, str]]:
+        return [
+            ("Credit", f"{quantity(self.row.quantity)} {self.row.unit.plural}"),
+            ("Unused now", quantity(left_of(self.row, now=self.now))),
+        ]
+
+    def why_not(self) -> str:
+        if self.request.method == "GET" and left_of(self.row, now=self.now) <= 0:
+            return "Nothing of it can be taken back: it is used, held, or has expired."
+        return ""
+
+    def form(self, data: Any = None) -> DialogForm:
+        form = RevokeForm(data)
+        if data is None:
+            form.fields["quantity"].initial = plain(left_of(self.row, now=self.now))
+        return form
+
+    def act(self, form: DialogForm) -> str:
+        taken = revoke(
+            grant=self.row,
+            quantity=form.cleaned_data["quantity"],
+            reason=form.cleaned_data["reason"],
+            revoked_by=self.user,
+            now=self.now,
+            key=self.key(form),
+        )
+        unit = self.row.unit.plural
+        return f"Took back {quantity(taken.quantity)} {unit}: {taken.reason}"
 
 
 @admin.register(CreditGrant)
@@ -54,7 +139,8 @@ class CreditGrantAdmin(ReadOnlyAdmin):
     search_fields = ("workspace__slug", "workspace__client__name", "reason", "unit__slug")
     date_hierarchy = "effective_at"
     ordering = ("-effective_at", "-pk")
-    inlines = (UseInline,)
+    inlines = (UseInline, RevocationInline)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (Revoke,)
     fields = (
         ("workspace", "unit"),
         ("kind", "quantity"),

@@ -203,7 +203,15 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 
 class GrantUseInline(ScopedInline):
     model = GrantUse
-    fields = ("grant", "opening", "consumed", "expired", "rolled_over", "remaining")
+    fields = (
+        "grant",
+        "opening",
+        "consumed",
+        "expired",
+        "rolled_over",
+        "revoked",
+        "remaining",
+    )
     verbose_name_plural = "credit burned"
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:

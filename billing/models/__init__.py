@@ -1,7 +1,7 @@
 """What clients pay: plans, subscriptions, periods, credit, charges, invoices, payments."""
 
 from .alerts import Alert, AlertCrossing, AlertRule
-from .credits import CreditGrant, GrantUse, PeriodUsage, TopUpPurchase
+from .credits import CreditGrant, GrantRevocation, GrantUse, PeriodUsage, TopUpPurchase
 from .invoices import (
     Charge,
     DocumentSeries,
@@ -29,6 +29,7 @@ __all__ = [
     "CollectedBy",
     "CreditGrant",
     "DocumentSeries",
+    "GrantRevocation",
     "GrantUse",
     "Invoice",
     "InvoiceDocument",

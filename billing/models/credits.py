@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 
 from agencyportal.core.append_only import AppendOnlyModel
@@ -48,6 +50,20 @@ class TopUpPurchase(AppendOnlyModel):
 class CreditGrantQuerySet(ScopedQuerySet["CreditGrant"]):
     agency_path = "agency"
     client_path = "workspace__client"
+
+    def with_left(self) -> CreditGrantQuerySet:
+        """Annotates ``left``, what the last closed period left of a grant (None: no closed period
+        has seen it), and ``taken_back``, what was revoked of it since."""
+        uses = GrantUse.objects.filter(grant=OuterRef("pk")).order_by()
+        revocations = GrantRevocation.objects.filter(grant=OuterRef("pk")).order_by()
+        last = uses.order_by("-period_usage__period__start")
+        settled = uses.values("grant").annotate(total=Sum("revoked")).values("total")
+        revoked = revocations.values("grant").annotate(total=Sum("quantity")).values("total")
+        none = QuantityField.literal(0)
+        return self.annotate(
+            left=Subquery(last.values("remaining")[:1]),
+            taken_back=Coalesce(Subquery(revoked), none) - Coalesce(Subquery(settled), none),
+        )
 
 
 class CreditGrant(AppendOnlyModel):
@@ -95,6 +111,40 @@ class CreditGrant(AppendOnlyModel):
         return f"{self.get_kind_display()} of {self.quantity}"
 
 
+class GrantRevocationQuerySet(ScopedQuerySet["GrantRevocation"]):
+    agency_path = "agency"
+    client_path = "workspace__client"
+
+
+class GrantRevocation(AppendOnlyModel):
+    """Units of a grant that were taken back: never more than was unused at ``revoked_at``.
+
+    They count in the first period that sees the grant and closes after it (`GrantUse.revoked`).
+    """
+
+    agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="+")
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="+")
+    grant = models.ForeignKey(CreditGrant, on_delete=models.PROTECT, related_name="revocations")
+    quantity = QuantityField()
+    revoked_at = models.DateTimeField()
+    reason = models.CharField(max_length=500)
+    key = models.CharField(max_length=200, unique=True, help_text="What caused it, once.")
+    revoked_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    objects = GrantRevocationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("revoked_at", "pk")
+        constraints = (
+            models.CheckConstraint(condition=models.Q(quantity__gt=0), name="revocation_positive"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.quantity} of {self.grant}"
+
+
 class PeriodUsageQuerySet(ScopedQuerySet["PeriodUsage"]):
     agency_path = "period__agency"
     client_path = "period__client"
@@ -138,7 +188,7 @@ class GrantUseQuerySet(ScopedQuerySet["GrantUse"]):
 
 class GrantUse(AppendOnlyModel):
     """What became of one grant in one closed period:
-    ``opening = consumed + expired + rolled_over + remaining``.
+    ``opening = consumed + expired + rolled_over + revoked + remaining``.
     """
 
     period_usage = models.ForeignKey(PeriodUsage, on_delete=models.PROTECT, related_name="grants")
@@ -147,6 +197,7 @@ class GrantUse(AppendOnlyModel):
     consumed = QuantityField()
     expired = QuantityField()
     rolled_over = QuantityField()
+    revoked = QuantityField(default=0)
     remaining = QuantityField()
 
     objects = GrantUseQuerySet.as_manager()

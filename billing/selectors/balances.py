@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from agencyportal.core.periods import Period, quarter_floor
-from billing.models import BillingPeriod, PlanAllowance
+from billing.models import BillingPeriod, CreditGrant, PlanAllowance, Reservation
 from billing.plan_documents import AllowanceDocument
 from billing.selectors.grants import opening_grants
 from billing.services.plans import Terms, terms_of
@@ -60,7 +60,7 @@ class Balance:
     def included(self) -> Decimal:
         """What the package itself gives for the period: allowance and what rolled over."""
         grants = (outcome.grant for outcome in self.result.grants)
-        return sum((grant.quantity for grant in grants if grant.kind in PERIOD_KINDS), ZERO)
+        return sum((grant.usable for grant in grants if grant.kind in PERIOD_KINDS), ZERO)
 
     @property
     def resets_at(self) -> dt.datetime:
@@ -86,18 +86,58 @@ def balances(*, workspace: Workspace, now: dt.datetime, held: Held | None = None
     by: what is held counts as if it were used, and an allowance that grows with usage (that of a
     period which ends early) is taken as it was planned.
     """
-    periods = list(
+    periods = _open_periods(workspace, now)
+    if not periods or periods[-1].end <= now:
+        return []
+    *_, current = _settled_in_thought(workspace, periods, now, held)
+    return current
+
+
+def left_of(grant: CreditGrant, *, now: dt.datetime) -> Decimal:
+    """What usage from ``now`` on could burn of a grant, beyond what open reservations hold; of one
+    that is not effective yet, all that was not revoked. Nothing once it has expired."""
+    if grant.expires_at is not None and grant.expires_at <= now:
+        return ZERO
+    row = CreditGrant.objects.with_left().select_related("workspace").get(pk=grant.pk)
+    frozen: Decimal | None = row.left  # type: ignore[attr-defined]
+    revoked: Decimal = row.taken_back  # type: ignore[attr-defined]
+    left = (row.quantity if frozen is None else frozen) - revoked
+    periods = _open_periods(row.workspace, now)
+    if not periods:
+        return left
+    for settled in _settled_in_thought(row.workspace, periods, now, held_by(row.workspace)):
+        for balance in settled:
+            for outcome in balance.result.grants:
+                left = outcome.remaining if outcome.grant.id == row.pk else left
+    return left
+
+
+def held_by(workspace: Workspace) -> Held:
+    """What a workspace's open reservations hold, each at its own quarter hour."""
+    held: defaultdict[int, list[tuple[dt.datetime, Decimal]]] = defaultdict(list)
+    rows = Reservation.objects.open().filter(workspace=workspace)
+    for unit_id, reserved_at, quantity in rows.values_list("unit_id", "reserved_at", "quantity"):
+        held[unit_id].append((quarter_floor(reserved_at), quantity))
+    return held
+
+
+def _open_periods(workspace: Workspace, now: dt.datetime) -> list[BillingPeriod]:
+    """Those that have begun and are not closed, the oldest first."""
+    return list(
         workspace.periods.open()
         .filter(start__lte=now)
         .select_related("subscription", "plan_version__plan")
         .order_by("start")
     )
-    if not periods or periods[-1].end <= now:
-        return []
+
+
+def _settled_in_thought(
+    workspace: Workspace, periods: Sequence[BillingPeriod], now: dt.datetime, held: Held | None
+) -> Iterator[list[Balance]]:
+    """Each open period as it would be settled now, opening with what the one before leaves."""
     counted = _counted(workspace, periods, held or {})
     known: dict[int, Terms] = {}
     carried = _Carried()
-    found: list[Balance] = []
     for period in periods:
         version = period.plan_version
         terms = known.get(version.pk) or known.setdefault(version.pk, terms_of(version))
@@ -106,8 +146,8 @@ def balances(*, workspace: Workspace, now: dt.datetime, held: Held | None = None
             _balance(period, unit, allowance, grants, now, counted[unit.pk], grows=grows)
             for unit, allowance, grants in _opened(period, terms, carried)
         ]
+        yield found
         carried = _handed_on(found, carried)
-    return found
 
 
 def _bounds(period: BillingPeriod) -> Period:
@@ -138,7 +178,9 @@ def _opened(
     for slug, unit in terms.units.items():
         left = carried.left.get(unit.pk, {})
         grants = [
-            replace(grant, quantity=left.get(int(grant.id), grant.quantity))
+            replace(grant, quantity=left[int(grant.id)], revoked=ZERO)
+            if int(grant.id) in left
+            else grant
             for grant in stored.get((period.pk, unit.pk), [])
         ]
         if rolled_over := carried.rolled_over.get(unit.pk):
@@ -169,7 +211,7 @@ def _balance(
         policy=allowance.overage.policy if allowance else PlanAllowance.Policy.NOTIFY,
         blocks=allowance is not None
         and allowance.overage.last_resort == PlanAllowance.Policy.BLOCK,
-        granted=sum((grant.quantity for grant in grants), ZERO),
+        granted=sum((grant.usable for grant in grants), ZERO),
         used=result.used,
         remaining=result.available(quarter_floor(now)),
         result=result,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal
 
-from django.db.models import Exists, OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, OuterRef, Q, Sum
 
 from billing.models import BillingPeriod, CreditGrant, GrantUse
 from billing.waterfall import Grant, GrantKind
@@ -19,25 +19,24 @@ def opening_grants(periods: Iterable[BillingPeriod]) -> dict[tuple[int, int], li
     """The grants that periods can burn, by period and unit, in the order they were made.
 
     Each has what the last closed period left of it, or its full quantity when no period has seen
-    it yet; ``Grant.id`` is the row's. Grants that lapsed before a period without ever meeting one
-    are left out; what lapsed between two periods is in, so that the later one says so.
-    One query.
+    it yet, less what was revoked since; ``Grant.id`` is the row's. Grants that lapsed before a
+    period without ever meeting one are left out; what lapsed between two periods is in, so that
+    the later one says so. One query.
     """
     by_workspace: dict[int, list[BillingPeriod]] = defaultdict(list)
     for period in periods:
         by_workspace[period.workspace_id].append(period)
-    uses = GrantUse.objects.filter(grant=OuterRef("pk"))
-    last = uses.order_by("-period_usage__period__start")
+    used_up = GrantUse.objects.filter(grant=OuterRef("pk"), remaining=ZERO)
     rows = (
-        CreditGrant.objects.filter(~Exists(uses.filter(remaining=ZERO)))
-        .filter(workspace_id__in=by_workspace)
-        .annotate(left=Subquery(last.values("remaining")[:1]))
+        CreditGrant.objects.filter(~Exists(used_up), workspace_id__in=by_workspace)
+        .with_left()
         .order_by("pk")
     )
     grants: dict[tuple[int, int], list[Grant]] = defaultdict(list)
     for row in rows:
         left: Decimal | None = row.left  # type: ignore[attr-defined]
-        grant = as_grant(row, row.quantity if left is None else left)
+        revoked: Decimal = row.taken_back  # type: ignore[attr-defined]
+        grant = as_grant(row, row.quantity if left is None else left, revoked)
         for period in by_workspace[row.workspace_id]:
             lapsed = row.expires_at is not None and row.expires_at <= period.start
             if row.effective_at < period.end and not (left is None and lapsed):
@@ -45,8 +44,9 @@ def opening_grants(periods: Iterable[BillingPeriod]) -> dict[tuple[int, int], li
     return grants
 
 
-def as_grant(row: CreditGrant, quantity: Decimal) -> Grant:
-    """A stored grant, of which ``quantity`` is left, as the waterfall burns it."""
+def as_grant(row: CreditGrant, quantity: Decimal, revoked: Decimal = ZERO) -> Grant:
+    """A stored grant as the waterfall burns it: ``quantity`` is left of it, of which ``revoked``
+    was taken back."""
     return Grant(
         id=row.pk,
         kind=GrantKind(row.kind),
@@ -55,6 +55,7 @@ def as_grant(row: CreditGrant, quantity: Decimal) -> Grant:
         expires_at=row.expires_at,
         priority=row.priority,
         sequence=row.pk,
+        revoked=revoked,
     )
 
 

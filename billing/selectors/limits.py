@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Q, QuerySet
 
-from billing.models import CreditGrant, GrantUse
+from billing.models import CreditGrant
 from clients.models import UsageWindow
 
 ZERO: Final = Decimal(0)
@@ -24,10 +24,9 @@ def entitlements(windows: Iterable[UsageWindow]) -> dict[int, Decimal]:
     What earlier periods left of a grant, where they are closed; provisional while one is open.
     """
     rows = list(windows)
-    left = GrantUse.objects.filter(grant=OuterRef("pk")).order_by("-period_usage__period__start")
     grants = CreditGrant.objects.filter(
         workspace_id__in={row.workspace_id for row in rows}, unit_id__in={r.unit_id for r in rows}
-    ).annotate(left=Subquery(left.values("remaining")[:1]))
+    ).with_left()
     by_unit: dict[tuple[int, int], list[CreditGrant]] = defaultdict(list)
     for grant in grants:
         by_unit[grant.workspace_id, grant.unit_id].append(grant)
@@ -57,7 +56,8 @@ def running_windows(windows: QuerySet[UsageWindow], *, now: dt.datetime) -> Quer
 
 def _usable(grant: CreditGrant) -> Decimal:
     left: Decimal | None = grant.left  # type: ignore[attr-defined]
-    return grant.quantity if left is None else left
+    revoked: Decimal = grant.taken_back  # type: ignore[attr-defined]
+    return (grant.quantity if left is None else left) - revoked
 
 
 def _meets(grant: CreditGrant, window: UsageWindow) -> bool:

@@ -14,18 +14,13 @@ The next reservation then works it out again.
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from decimal import Decimal
 
 from agencyportal.core.locks import lock_rows
 from agencyportal.core.periods import quarter_floor
 from billing.capacity import capacity_of
-from billing.models import Reservation
-from billing.selectors.balances import Balance, balances
+from billing.selectors.balances import Balance, balances, held_by
 from clients.models import UsageWindow, Workspace
-
-Held = dict[int, list[tuple[dt.datetime, Decimal]]]
-"""By unit: (quarter hour, quantity)."""
 
 
 def work_out(*, workspace: Workspace, now: dt.datetime) -> None:
@@ -34,11 +29,7 @@ def work_out(*, workspace: Workspace, now: dt.datetime) -> None:
     Call it with the workspace held alone: nothing is recorded, reserved or granted between what
     is read here and the end of the transaction.
     """
-    held: Held = defaultdict(list)
-    rows = Reservation.objects.open().filter(workspace=workspace)
-    for unit_id, reserved_at, quantity in rows.values_list("unit_id", "reserved_at", "quantity"):
-        held[unit_id].append((quarter_floor(reserved_at), quantity))
-    for balance in balances(workspace=workspace, now=now, held=held):
+    for balance in balances(workspace=workspace, now=now, held=held_by(workspace)):
         _write(balance, now)
 
 

@@ -166,6 +166,7 @@ def freeze(settlements: Sequence[UnitSettlement]) -> None:
             consumed=outcome.consumed,
             expired=outcome.expired,
             rolled_over=outcome.rolled_over,
+            revoked=outcome.revoked,
             remaining=outcome.remaining,
         )
         for row, settled in zip(rows, settlements, strict=True)

@@ -34,7 +34,7 @@ def summaries(period: BillingPeriod, span: Span) -> Iterator[UsageSummary]:
     daily = _daily(period, span, [usage.unit_id for usage in frozen])
     for usage in frozen:
         grants = list(usage.grants.all())
-        allowance = sum((use.opening for use in grants if _is_included(use)), ZERO)
+        allowance = sum((use.opening - use.revoked for use in grants if _is_included(use)), ZERO)
         yield UsageSummary(
             unit=usage.unit.plural,
             period=span,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
-from billing.models import BillingPeriod, CreditGrant, GrantUse
+from agencyportal.core.money import plain
+from billing.models import BillingPeriod, CreditGrant, GrantRevocation, GrantUse
 from clients.models import UsageUnit
 
 from .findings import Checked, Finding, compare, difference, missing, unexpected
 from .periods import WorkspaceBooks
 
 SUBJECT: Final = "Credit grants"
+REVOCATIONS: Final = "Revocations"
 ZERO: Final = Decimal(0)
 
 ExpectedGrants = dict[str, tuple[BillingPeriod, UsageUnit, Decimal]]
@@ -25,7 +26,7 @@ def check_grants(
     books: WorkspaceBooks, expected: Mapping[str, tuple[BillingPeriod, UsageUnit, Decimal]]
 ) -> Iterator[Finding]:
     """Grants that plans and periods call for exist with their quantity; and every grant is
-    accounted for: granted = consumed + expired + rolled over + what is left."""
+    accounted for: granted = consumed + expired + rolled over + revoked + what is left."""
     wanted = dict(expected)
     for row in books.grants:
         name = f"{row.kind} grant {row.key} of {books.workspace}"
@@ -61,16 +62,48 @@ def _check_purchase(row: CreditGrant, name: str) -> Iterator[Finding]:
 
 def _check_conservation(books: WorkspaceBooks) -> Iterator[Finding]:
     """From the stored rows alone: nothing of a grant is lost or comes from nowhere."""
-    starts = {period.pk: period.start for period in books.periods}
-    of_grant: dict[int, list[tuple[dt.datetime, GrantUse]]] = defaultdict(list)
+    periods = {period.pk: period for period in books.periods}
+    of_grant: dict[int, list[tuple[BillingPeriod, GrantUse]]] = defaultdict(list)
     for (period_id, _unit), frozen in books.frozen.items():
         for use in books.uses.get(frozen.pk, {}).values():
-            of_grant[use.grant_id].append((starts[period_id], use))
+            of_grant[use.grant_id].append((periods[period_id], use))
     for row in books.grants:
-        uses = [use for _start, use in sorted(of_grant[row.pk], key=lambda pair: pair[0])]
+        uses = sorted(of_grant[row.pk], key=lambda pair: pair[0].start)
+        name = f"{row.kind} grant {row.key} of {books.workspace}"
         if uses:
-            gone = sum((use.consumed + use.expired + use.rolled_over for use in uses), ZERO)
-            accounted = gone + uses[-1].remaining
+            gone = sum((u.consumed + u.expired + u.rolled_over + u.revoked for _, u in uses), ZERO)
+            accounted = gone + uses[-1][1].remaining
             if accounted != row.quantity:
-                name = f"{row.kind} grant {row.key} of {books.workspace}"
                 yield difference(SUBJECT, row, name, "quantity", row.quantity, accounted)
+        yield from _check_revocations(row, uses, books.revocations.get(row.pk, []), name)
+    yield Checked(REVOCATIONS, sum(map(len, books.revocations.values())))
+
+
+def _check_revocations(
+    grant: CreditGrant,
+    uses: list[tuple[BillingPeriod, GrantUse]],
+    revocations: list[GrantRevocation],
+    name: str,
+) -> Iterator[Finding]:
+    """What was revoked before a period closed is in what it froze; what was revoked since is no
+    more than it left."""
+    seen_until = uses[-1][0].closed_at if uses else None
+    settled = [r for r in revocations if seen_until is not None and r.revoked_at <= seen_until]
+    since = [r for r in revocations if r not in settled]
+    frozen = sum((use.revoked for _, use in uses), ZERO)
+    left = uses[-1][1].remaining if uses else grant.quantity
+    for row in revocations:
+        whose = {"workspace": (row.workspace_id, grant.workspace_id)}
+        yield from compare(REVOCATIONS, row, name, whose)
+    if _total(settled) != frozen:
+        must = f"so that those before the last close come to {plain(frozen)}"
+        for row in revocations:
+            yield difference(REVOCATIONS, row, name, "quantity", row.quantity, must)
+    if _total(since) > left:
+        must = f"no more, all of them, than the {plain(left)} that are left"
+        for row in since:
+            yield difference(REVOCATIONS, row, name, "quantity", row.quantity, must)
+
+
+def _total(revocations: list[GrantRevocation]) -> Decimal:
+    return sum((row.quantity for row in revocations), ZERO)

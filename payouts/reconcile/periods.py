@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from agencyportal.core.periods import Interval, Period, next_period, period_at
-from billing.models import BillingPeriod, CreditGrant, GrantUse, PeriodUsage
+from billing.models import BillingPeriod, CreditGrant, GrantRevocation, GrantUse, PeriodUsage
 from billing.services.overage import OveragePrice
 from billing.services.periods import bounds_of
 from billing.services.plans import Terms, terms_of
@@ -38,6 +38,8 @@ class WorkspaceBooks:
     workspace: Workspace
     periods: list[BillingPeriod]
     grants: list[CreditGrant]
+    revocations: dict[int, list[GrantRevocation]]
+    """By grant, in the order in which they were made."""
     frozen: dict[tuple[int, int], PeriodUsage]
     uses: dict[int, dict[int, GrantUse]]
     terms: dict[int, Terms]
@@ -59,10 +61,14 @@ class WorkspaceBooks:
         uses: dict[int, dict[int, GrantUse]] = defaultdict(dict)
         for use in GrantUse.objects.filter(period_usage__period__workspace=workspace):
             uses[use.period_usage_id][use.grant_id] = use
+        revocations: dict[int, list[GrantRevocation]] = defaultdict(list)
+        for revoked in GrantRevocation.objects.filter(grant__workspace=workspace):
+            revocations[revoked.grant_id].append(revoked)
         return cls(
             workspace=workspace,
             periods=periods,
             grants=list(CreditGrant.objects.filter(workspace=workspace).order_by("pk")),
+            revocations=revocations,
             frozen={(row.period_id, row.unit_id): row for row in frozen},
             uses=uses,
             terms=terms,

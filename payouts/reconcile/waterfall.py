@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -30,10 +31,18 @@ USES: Final = "Grant uses"
 ZERO: Final = Decimal(0)
 
 
+@dataclass(slots=True)
+class _Carried:
+    """What the periods before left of each grant, and what they saw revoked of it."""
+
+    left: dict[int, Decimal] = field(default_factory=dict)
+    revoked: dict[int, Decimal] = field(default_factory=dict)
+
+
 def check_waterfalls(books: WorkspaceBooks, quarters: Quarters) -> Iterator[Finding]:
     """Every closed period in order, each opening with what was recomputed to be left; fills
     ``books.settled``."""
-    left: dict[int, Decimal] = {}
+    carried = _Carried()
     expected_grants: ExpectedGrants = {}
     closed = 0
     for period in books.periods:
@@ -44,7 +53,7 @@ def check_waterfalls(books: WorkspaceBooks, quarters: Quarters) -> Iterator[Find
         closed += 1
         books.settled[period.pk] = []
         for unit in terms.units.values():
-            settled, grants = _settle(books, period, unit, quarters, left)
+            settled, grants = _settle(books, period, unit, quarters, carried)
             books.settled[period.pk].append(settled)
             expected_grants |= grants
             yield from _check_frozen(books, period, settled)
@@ -72,18 +81,20 @@ def _settle(
     period: BillingPeriod,
     unit: UsageUnit,
     quarters: Quarters,
-    left: dict[int, Decimal],
+    carried: _Carried,
 ) -> tuple[Settled, ExpectedGrants]:
-    """The unit's settlement, and the grants that closing made of it; ``left`` moves on."""
+    """The unit's settlement, and the grants that closing made of it; ``carried`` moves on."""
     allowance = _allowance(books.terms[period.plan_version_id], unit)
     bounds, is_last = bounds_of(period), period.end == period.subscription.end
     usage = usage_of(
         [row for row in quarters.get(unit.pk, ()) if period.start <= row[0] < period.end]
     )
-    grants = list(_usable_grants(books, period, unit, left))
+    grants = list(_usable_grants(books, period, unit, carried))
     result = settle(grants, usage, bounds, allowance=allowance, is_last=is_last)
     for outcome in result.grants:
-        left[int(outcome.grant.id)] = outcome.remaining
+        grant_id = int(outcome.grant.id)
+        carried.left[grant_id] = outcome.remaining
+        carried.revoked[grant_id] = carried.revoked.get(grant_id, ZERO) + outcome.revoked
     price = (
         price_overage(period, unit.pk, allowance.overage, result, usage.cost, MarginRules([period]))
         if allowance is not None
@@ -117,20 +128,23 @@ def _following(books: WorkspaceBooks, period: BillingPeriod) -> BillingPeriod | 
 
 
 def _usable_grants(
-    books: WorkspaceBooks, period: BillingPeriod, unit: UsageUnit, left: dict[int, Decimal]
+    books: WorkspaceBooks, period: BillingPeriod, unit: UsageUnit, carried: _Carried
 ) -> Iterator[Grant]:
     """Grants that the closing period could burn: made by then, effective before its end, and
-    either new to periods and not expired before its start, or with something left."""
+    either new to periods and not expired before its start, or with something left. With what was
+    revoked by then; of more than there is, `check_grants` says so."""
     closed_at = period.closed_at or dt.datetime.max.replace(tzinfo=dt.UTC)
     for row in books.grants:
         if row.unit_id != unit.pk or row.effective_at >= period.end or row.created_at > closed_at:
             continue
-        remaining = left.get(row.pk)
-        if remaining is None:
-            if row.expires_at is None or row.expires_at > period.start:
-                yield as_grant(row, row.quantity)
-        elif remaining > 0:
-            yield as_grant(row, remaining)
+        remaining = carried.left.get(row.pk)
+        if remaining is None and (row.expires_at is None or row.expires_at > period.start):
+            remaining = row.quantity
+        if remaining:
+            made = (r for r in books.revocations.get(row.pk, ()) if r.revoked_at <= closed_at)
+            total = sum((revocation.quantity for revocation in made), ZERO)
+            revoked = total - carried.revoked.get(row.pk, ZERO)
+            yield as_grant(row, remaining, max(ZERO, min(revoked, remaining)))
 
 
 def _check_frozen(
@@ -176,6 +190,7 @@ def _check_uses(
             "consumed": (row.consumed, outcome.consumed),
             "expired": (row.expired, outcome.expired),
             "rolled_over": (row.rolled_over, outcome.rolled_over),
+            "revoked": (row.revoked, outcome.revoked),
             "remaining": (row.remaining, outcome.remaining),
         }
         yield from compare(USES, row, grant_name, fields)

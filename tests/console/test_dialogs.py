@@ -16,6 +16,7 @@ from django.utils import timezone
 from billing.models import (
     BillingPeriod,
     CreditGrant,
+    GrantRevocation,
     Invoice,
     Mail,
     Payment,
@@ -44,6 +45,11 @@ def yesterday() -> str:
     return f"{timezone.now() - dt.timedelta(days=1):%Y-%m-%d}"
 
 
+def unused_grant(story: Story) -> CreditGrant:
+    """The allowance of the period that has yet to come."""
+    return CreditGrant.objects.filter(workspace=story.workspace).order_by("-effective_at")[0]
+
+
 DEEDS = {
     "top up": Deed(
         lambda s: f"/admin/clients/workspace/{s.workspace.pk}/top-up/",
@@ -63,6 +69,11 @@ DEEDS = {
             "reason": "Sorry for the outage",
         },
         CreditGrant.objects.filter(kind="adjustment").count,
+    ),
+    "take credit back": Deed(
+        lambda s: f"/admin/billing/creditgrant/{unused_grant(s).pk}/revoke/",
+        lambda s: {"quantity": "5", "reason": "Given by mistake"},
+        GrantRevocation.objects.count,
     ),
     "record a payment": Deed(
         lambda s: f"/admin/billing/invoice/{s.invoice.pk}/record-payment/",

@@ -18,6 +18,7 @@ from billing.services.payments import record_payment
 from billing.services.plans import import_plan
 from billing.services.purchases import buy_on_account
 from billing.services.rendering import render_due
+from billing.services.revocations import revoke
 from billing.services.subscriptions import activate
 from clients.models import Agency, Client, Meter, ModelPrice, Platform, UsageUnit, Workspace
 from clients.services.recording import SubmittedEvent, TokenUsage, record_events
@@ -103,6 +104,7 @@ def tell() -> Workspace:
         now=utc(2, 18),
         key="more",
     )
+    take_back_a_gift(workspace, utc(2, 20, 21))
     pay_all(utc(2, 21))
     close_month(utc(3, 3))
     record_events(workspace=workspace, events=[call("late", "page", utc(2, 5))], now=utc(3, 4))
@@ -162,6 +164,27 @@ def set_up() -> tuple[Workspace, UsageUnit]:
     )
     add_fee_rule(agency=agency, percent=D(5), effective_from=always, now=always)
     return workspace, UsageUnit.objects.get(slug="conversation")
+
+
+def take_back_a_gift(workspace: Workspace, now: dt.datetime) -> None:
+    """Three leads were given too late to cover any, and one of them by mistake."""
+    gift = adjust(
+        workspace=workspace,
+        unit=UsageUnit.objects.get(slug="lead"),
+        quantity=D(3),
+        reason="For next month",
+        created_by=None,
+        now=now,
+        key="gift",
+    )
+    revoke(
+        grant=gift,
+        quantity=D(1),
+        reason="Two were meant",
+        revoked_by=None,
+        now=now + dt.timedelta(hours=1),
+        key="gift",
+    )
 
 
 def _plan(workspace: Workspace) -> Any:

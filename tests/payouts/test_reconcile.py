@@ -22,6 +22,7 @@ from billing.models import (
     BillingPeriod,
     Charge,
     CreditGrant,
+    GrantRevocation,
     GrantUse,
     Invoice,
     InvoiceDocument,
@@ -103,6 +104,7 @@ def test_honest_books_are_proved(books):
         "Credit grants",
         "Frozen waterfalls",
         "Grant uses",
+        "Revocations",
         "Charges",
         "Invoices",
         "Invoice lines",
@@ -126,6 +128,7 @@ def test_the_story_has_what_is_to_be_proved(books):
     assert PeriodUsage.objects.filter(overage__gt=0, overage_amount__gt=0).exists()
     assert GrantUse.objects.filter(rolled_over__gt=0).exists()
     assert CreditGrant.objects.filter(kind="top_up").exists()
+    assert GrantUse.objects.filter(revoked__gt=0, remaining__gt=0).exists()
     assert Charge.objects.filter(kind="minimum").exists()
     assert InvoiceTax.objects.filter(tax__gt=0).exists()
     assert Invoice.objects.filter(state="partially_paid").exists()
@@ -163,6 +166,10 @@ CHANGES: list[tuple[str, Row, dict[str, Any]]] = [
     ("allowance", lambda: CreditGrant.objects.filter(kind="allowance")[0], {"quantity": D(11)}),
     ("rollover", lambda: CreditGrant.objects.filter(kind="rollover")[0], {"quantity": D(1)}),
     ("top-up", lambda: CreditGrant.objects.get(kind="top_up"), {"quantity": D(500)}),
+    ("revocation", lambda: GrantRevocation.objects.get(), {"quantity": D(2)}),
+    ("too much revoked", lambda: GrantRevocation.objects.get(), {"quantity": D(99)}),
+    ("revoked later", lambda: GrantRevocation.objects.get(), {"revoked_at": story.utc(6, 1)}),
+    ("frozen revocation", lambda: GrantUse.objects.get(revoked__gt=0), {"revoked": D(2)}),
     ("frozen usage", lambda: PeriodUsage.objects.filter(used__gt=0)[0], {"included": D(3)}),
     ("frozen cost", lambda: PeriodUsage.objects.filter(used__gt=0)[0], {"platform_cost": D(3)}),
     ("grant use", lambda: GrantUse.objects.filter(consumed__gt=0)[0], {"consumed": D(1)}),

@@ -95,7 +95,7 @@ ADMIN: dict[str, Rights] = {
     "billing.AlertRule": Rights(adds=ACTS, changes=ACTS),
     "billing.BillingPeriod": Rights(dialogs=(("close", ACTS),)),
     "billing.Charge": READ,
-    "billing.CreditGrant": READ,
+    "billing.CreditGrant": Rights(dialogs=(("revoke", ACTS),)),
     "billing.DocumentSeries": OPERATORS_OWN,
     "billing.Invoice": Rights(
         dialogs=(("record_payment", TAKES_MONEY), ("resend", TAKES_MONEY)),

@@ -38,6 +38,7 @@ from billing.services.purchases import buy_on_account
 from billing.services.rendering import render_due
 from billing.services.requests import ask_for_top_up
 from billing.services.reservations import reserve
+from billing.services.revocations import revoke
 from billing.services.subscriptions import activate, ensure_due_periods
 from clients.models import (
     Agency,
@@ -262,7 +263,7 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
     event = SubmittedEvent(id="now", unit="conversation", quantity=Decimal(900), label="triage")
     record_events(workspace=workspace, events=[event], now=now)
     bands = {row.name: row for row in TopUpBand.objects.for_agency(workspace.agency_id)}
-    adjust(
+    sorry = adjust(
         workspace=workspace,
         unit=unit,
         quantity=Decimal(5),
@@ -270,6 +271,14 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
         created_by=owner,
         now=now,
         key=f"sorry:{workspace.pk}",
+    )
+    revoke(
+        grant=sorry,
+        quantity=Decimal(1),
+        reason="Too many",
+        revoked_by=owner,
+        now=now,
+        key="too many",
     )
     buy_on_account(
         workspace=workspace,
