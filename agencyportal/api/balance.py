@@ -29,6 +29,7 @@ def _shown(balance: UnitBalance) -> dict[str, Any]:
         "unit": balance.unit.slug,
         "included": plain(balance.included),
         "granted": plain(balance.granted),
+        "promotional": plain(balance.promotional),
         "used": plain(balance.used),
         "reserved": plain(balance.reserved),
         "remaining": plain(balance.remaining),

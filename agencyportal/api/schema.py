@@ -69,6 +69,7 @@ class UnitBalanceShape(serializers.Serializer[Any]):
     unit = serializers.CharField(help_text="Slug.")
     included = _decimal("What the package gives for the period, rolled-over units with it.")
     granted = _decimal("That and every other credit of the period: top-ups, adjustments.")
+    promotional = _decimal("The part of what is granted that was given as a promotion.")
     used = _decimal("Counted so far.")
     reserved = _decimal("Held by open reservations: a part of what remains.")
     remaining = _decimal("What usage could burn now.")

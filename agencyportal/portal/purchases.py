@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from agencyportal.portal.visits import Visit
 from billing.models import TopUpPurchase
 from billing.selectors import balances
-from clients.models import User
+from clients.models import User, Workspace
 
 ZERO = Decimal(0)
 
@@ -44,11 +44,17 @@ def bought_rows(visit: Visit, purchases: Iterable[TopUpPurchase]) -> list[Bought
 def left_of(visit: Visit, purchases: Iterable[TopUpPurchase]) -> dict[int, Decimal]:
     """Units still usable now, by purchase; 0 once expired. Provisional while periods are open."""
     rows = list(purchases)
+    remaining = remaining_now(visit, (row.workspace for row in rows))
+    return {row.pk: _left(visit, row, remaining) for row in rows}
+
+
+def remaining_now(visit: Visit, workspaces: Iterable[Workspace]) -> dict[int | str, Decimal]:
+    """What is left of every grant that the periods in progress can burn. One balance each."""
     remaining: dict[int | str, Decimal] = {}
-    for workspace in {row.workspace_id: row.workspace for row in rows}.values():
+    for workspace in {row.pk: row for row in workspaces}.values():
         for balance in balances(workspace=workspace, now=visit.now):
             remaining |= {o.grant.id: o.remaining for o in balance.result.grants}
-    return {row.pk: _left(visit, row, remaining) for row in rows}
+    return remaining
 
 
 def _left(visit: Visit, purchase: TopUpPurchase, remaining: dict[int | str, Decimal]) -> Decimal:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from django.db.models import Max, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from agencyportal.core.fields import QuantityField
@@ -187,6 +187,20 @@ def purchases(client: Client) -> QuerySet[TopUpPurchase]:
             revoked=Coalesce(Subquery(revoked), none),
         )
         .order_by("-purchased_at", "-pk")
+    )
+
+
+def given(client: Client, now: dt.datetime) -> QuerySet[CreditGrant]:
+    """Adjustments and promotional credit that has not expired, with what is left by closed
+    periods, the next to expire first."""
+    return (
+        CreditGrant.objects.for_client(client)
+        .with_left()
+        .filter(kind__in=(CreditGrant.Kind.ADJUSTMENT, CreditGrant.Kind.PROMOTIONAL))
+        .filter(Q(expires_at=None) | Q(expires_at__gt=now))
+        .filter(Q(left=None) | Q(left__gt=Decimal(0)))
+        .select_related("workspace", "unit")
+        .order_by(F("expires_at").asc(nulls_last=True), "pk")
     )
 
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from agencyportal.core.rendered import RenderedDocument
+from agencyportal.portal.gifts import Gift
 from agencyportal.portal.purchases import Bought, person
 from agencyportal.portal.visits import Visit
 from billing.models import Alert, Invoice, TopUpRequest
@@ -88,6 +89,21 @@ class PurchaseTable(PortalTable):
             url,
             record.name,
             record.workspace,
+        )
+
+
+class GiftTable(PortalTable):
+    """Credit that was given and can be used."""
+
+    name = tables.Column(verbose_name=gettext_lazy("Credit"))
+    given = tables.Column(verbose_name=gettext_lazy("Usable from"))
+    quantity = tables.Column(verbose_name=gettext_lazy("Units"), attrs=_NUM)
+    left = tables.Column(verbose_name=gettext_lazy("Left"), attrs=_NUM)
+    expires = tables.Column(verbose_name=gettext_lazy("Usable through"))
+
+    def render_name(self, record: Gift) -> SafeString:
+        return format_html(
+            '{}<br><span class="soft small">{}</span>', record.name, record.workspace
         )
 
 

@@ -166,8 +166,9 @@ class _Unit:
         self.allowance, self.held, self.labels = allowance, held, labels
         self.first, self.last = _span(balance)
         self.granted = balance.granted
-        self.top_ups = self._granted({GrantKind.TOP_UP})
-        self.extra = self._granted({GrantKind.ADJUSTMENT, GrantKind.PROMOTIONAL})
+        self.top_ups = balance.granted_as({GrantKind.TOP_UP})
+        self.promotional = balance.promotional
+        self.extra = balance.granted_as({GrantKind.ADJUSTMENT})
         self.left = max(balance.remaining - held, ZERO)
         self.offers = [
             Offer.of(visit, workspace=workspace, band=band, period=balance.period) for band in bands
@@ -224,10 +225,6 @@ class _Unit:
             writing=self.writing, currency=self.period.currency, agency=self.visit.agency.name
         )
 
-    def _granted(self, kinds: Collection[GrantKind]) -> Decimal:
-        grants = (outcome.grant for outcome in self.result.grants)
-        return sum((grant.usable for grant in grants if grant.kind in kinds), ZERO)
-
     def _forecast(self) -> Forecast:
         return forecast(
             used=self.balance.used,
@@ -241,6 +238,8 @@ class _Unit:
         quantity = self.writing.quantity
         yield _("Included"), quantity(self.balance.included)
         yield _("Top-ups"), quantity(self.top_ups)
+        if self.promotional:
+            yield _("Promotional credit"), quantity(self.promotional)
         if self.extra:
             yield _("Extra credit"), quantity(self.extra)
         yield _("Used"), quantity(self.balance.used)

@@ -30,6 +30,7 @@ from billing.models import (
 from billing.selectors.usage import UnitBalance, unit_balances
 from billing.services.grants import adjust
 from billing.services.purchases import buy_on_account
+from billing.waterfall import GrantKind
 from clients.models import Client, UsageUnit, Workspace
 
 from .dialogs import BillingDialog
@@ -141,6 +142,13 @@ class TopUp(AtWorkspace):
 
 class AdjustmentForm(DialogForm):
     unit = forms.ChoiceField(label="Unit")
+    kind = forms.ChoiceField(
+        label="As",
+        choices=(
+            (GrantKind.ADJUSTMENT.value, "Adjustment: counts as included, burns first"),
+            (GrantKind.PROMOTIONAL.value, "Promotion: shown apart, burns after it"),
+        ),
+    )
     quantity = forms.DecimalField(
         max_digits=19, decimal_places=6, min_value=Decimal("0.000001"), label="Units to give"
     )
@@ -196,6 +204,7 @@ class Adjust(AtWorkspace):
             workspace=workspace,
             unit=UsageUnit.objects.get(pk=unit_id),
             quantity=said["quantity"],
+            kind=GrantKind(said["kind"]),
             reason=said["reason"],
             created_by=self.user,
             now=self.now,
@@ -298,6 +307,7 @@ class Shown:
         self.granted = quantity(balance.granted)
         self.remaining = quantity(balance.remaining)
         self.overage = quantity(balance.overage) if balance.overage else ""
+        self.promotional = quantity(balance.promotional) if balance.promotional else ""
         self.reserved = quantity(balance.reserved) if balance.reserved else ""
         self.percent = int(balance.share_used * FULL)
         self.width = min(self.percent, FULL)

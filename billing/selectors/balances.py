@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -59,8 +59,17 @@ class Balance:
     @property
     def included(self) -> Decimal:
         """What the package itself gives for the period: allowance and what rolled over."""
+        return self.granted_as(PERIOD_KINDS)
+
+    @property
+    def promotional(self) -> Decimal:
+        """What was given as a promotion and could be used in the period."""
+        return self.granted_as({GrantKind.PROMOTIONAL})
+
+    def granted_as(self, kinds: Collection[GrantKind]) -> Decimal:
+        """The part of ``granted`` that grants of some kinds make up."""
         grants = (outcome.grant for outcome in self.result.grants)
-        return sum((grant.usable for grant in grants if grant.kind in PERIOD_KINDS), ZERO)
+        return sum((grant.usable for grant in grants if grant.kind in kinds), ZERO)
 
     @property
     def resets_at(self) -> dt.datetime:

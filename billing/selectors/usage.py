@@ -26,6 +26,7 @@ class UnitBalance:
 
     ``included``: what the package gives for the period, rolled-over units with it.
     ``granted``: that and every other credit usable in the period: top-ups, adjustments.
+    ``promotional``: the part of it that was given as a promotion.
     ``used``: counted so far; ``overage`` is the part of it that no credit covered.
     ``remaining``: what usage could burn now; ``reserved`` is the part of it that is held.
     ``cap``: what usage can come to before it is blocked; None where nothing blocks it.
@@ -36,6 +37,7 @@ class UnitBalance:
     period: BillingPeriod
     included: Decimal
     granted: Decimal
+    promotional: Decimal
     used: Decimal
     reserved: Decimal
     remaining: Decimal
@@ -69,6 +71,7 @@ def _unit_balance(balance: Balance, reserved: dict[int, Decimal], now: dt.dateti
         period=balance.period,
         included=balance.included,
         granted=balance.granted,
+        promotional=balance.promotional,
         used=balance.used,
         reserved=reserved.get(balance.unit.pk, ZERO),
         remaining=balance.remaining,

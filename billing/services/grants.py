@@ -34,7 +34,8 @@ def adjust(
     kind: GrantKind = GrantKind.ADJUSTMENT,
     priority: int | None = None,
 ) -> CreditGrant:
-    """Give ``quantity`` of a unit to a workspace.
+    """Give ``quantity`` of a unit to a workspace: to put something right (an adjustment, which
+    counts as included), or as a promotional top-up, which burns after it and is shown apart.
 
     Usable from ``effective_at`` (default: now; moved back to the quarter hour) until
     ``expires_at`` (default: never; moved forward). It covers usage of open periods only: what is
@@ -66,7 +67,7 @@ def adjust(
     earlier = CreditGrant.objects.filter(key=grant.key).first()
     if earlier is not None:
         # Its time is not compared: by default it is the moment of asking, and that differs.
-        if (earlier.unit_id, earlier.quantity) != (unit.pk, quantity):
+        if (earlier.unit_id, earlier.quantity, earlier.kind) != (unit.pk, quantity, kind.value):
             raise RefusedError(
                 f"The key {key!r} has given {earlier.quantity:f} already; use a new one."
             )
@@ -79,7 +80,8 @@ def adjust(
 def _refuse_unfit(grant: CreditGrant, kind: GrantKind, now: dt.datetime) -> None:
     if kind not in GIVEN_KINDS:
         raise RefusedError(
-            f"{kind.value} grants come from plans and purchases; give an adjustment."
+            f"{kind.value} grants come from plans and purchases; give an adjustment or a "
+            "promotional top-up."
         )
     if not grant.reason:
         raise RefusedError(
@@ -88,9 +90,7 @@ def _refuse_unfit(grant: CreditGrant, kind: GrantKind, now: dt.datetime) -> None
     if len(grant.reason) > LONGEST_REASON:
         raise RefusedError(f"Say why in at most {LONGEST_REASON} characters.", field="reason")
     if grant.quantity <= 0:
-        raise RefusedError(
-            f"An adjustment gives more than nothing, not {grant.quantity}.", field="quantity"
-        )
+        raise RefusedError(f"Give more than nothing, not {grant.quantity}.", field="quantity")
     if not grant.workspace.windows.filter(unit_id=grant.unit_id).exists():
         raise RefusedError(
             f"{grant.unit.plural} are not in the package of {grant.workspace}.", field="unit"

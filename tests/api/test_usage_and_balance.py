@@ -151,6 +151,7 @@ class TestBalance:
             "unit": "conversation",
             "included": "10",
             "granted": "510",
+            "promotional": "0",
             "used": "12",
             "reserved": "5",
             "remaining": "498",

@@ -65,10 +65,21 @@ DEEDS = {
         lambda s: f"/admin/clients/workspace/{s.workspace.pk}/adjust/",
         lambda s: {
             "unit": f"{s.workspace.pk}:{s.unit.pk}",
+            "kind": "adjustment",
             "quantity": "5",
             "reason": "Sorry for the outage",
         },
         CreditGrant.objects.filter(kind="adjustment").count,
+    ),
+    "promote": Deed(
+        lambda s: f"/admin/clients/workspace/{s.workspace.pk}/adjust/",
+        lambda s: {
+            "unit": f"{s.workspace.pk}:{s.unit.pk}",
+            "kind": "promotional",
+            "quantity": "5",
+            "reason": "Welcome",
+        },
+        CreditGrant.objects.filter(kind="promotional", priority=40).count,
     ),
     "take credit back": Deed(
         lambda s: f"/admin/billing/creditgrant/{unused_grant(s).pk}/revoke/",

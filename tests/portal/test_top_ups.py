@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import uuid
+from decimal import Decimal
 
 import pytest
 from django.db import connection
@@ -13,8 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from billing.models import BillingPeriod, Charge, CreditGrant, TopUpPurchase, TopUpRequest
 from billing.services.closing import close_period
 from billing.services.drafting import draft_invoices
+from billing.services.grants import adjust
 from billing.services.invoicing import issue_invoice
 from billing.services.purchases import buy_on_account
+from billing.services.revocations import revoke
+from billing.waterfall import GrantKind
+from clients.models import UsageUnit
 
 from .conftest import MARCH, NOON, record
 from .pages import text_of
@@ -241,3 +246,74 @@ def test_queries_do_not_grow_with_purchases(story, admin):
     for number in range(8):
         buy(f"more {number}")
     assert queries() == few
+
+
+def give(story, kind, quantity, key, **more):
+    return adjust(
+        workspace=story.workspace,
+        unit=UsageUnit.objects.get(slug="conversation"),
+        quantity=Decimal(quantity),
+        reason="Between us",
+        created_by=None,
+        now=NOON,
+        key=key,
+        kind=GrantKind(kind),
+        **more,
+    )
+
+
+def test_what_was_given_is_shown_apart_with_what_is_left_and_until_when(story, admin):
+    promotion = give(
+        story,
+        "promotional",
+        75,
+        "welcome",
+        expires_at=dt.datetime(2026, 3, 20, 18, 15, tzinfo=dt.UTC),
+    )
+    give(story, "adjustment", 20, "sorry")
+    revoke(
+        grant=promotion, quantity=Decimal(5), reason="Secret", revoked_by=None, now=NOON, key="k"
+    )
+
+    text = text_of(admin.get(story.url("top-ups/")))
+
+    assert "Given to you" in text
+    assert (
+        "Promotional credit Acme support chat Mar 10, 2026, 8:00 AM 75 conversations 70 "
+        "Mar 20, 2026, 2:15 PM" in text
+    )
+    assert "Extra credit Acme support chat Mar 10, 2026, 8:00 AM 20 conversations 20 No end" in text
+    assert "Between us" not in text
+    usage = text_of(admin.get(story.url()))
+    assert "Included 1,000 Top-ups 0 Promotional credit 70 Extra credit 20 Used 850" in usage
+
+
+def test_what_is_used_up_or_gone_is_not_listed(story, admin):
+    give(
+        story,
+        "promotional",
+        75,
+        "welcome",
+        effective_at=MARCH,
+        expires_at=NOON + dt.timedelta(hours=1),
+    )
+    record(story.workspace, "all", 225, NOON - dt.timedelta(hours=1))
+
+    assert "Given to you" not in text_of(admin.get(story.url("top-ups/")))
+
+
+def test_what_was_taken_back_of_a_purchase_is_said(story, admin):
+    purchase = buy_on_account(workspace=story.workspace, band=story.growth, now=NOON, key="one")
+    revoke(
+        grant=purchase.grant,
+        quantity=Decimal(120),
+        reason="Secret",
+        revoked_by=None,
+        now=NOON,
+        key="k",
+    )
+
+    text = text_of(admin.get(story.url(f"top-ups/bought/{purchase.pk}/")))
+
+    assert "Left of these 380 Taken back 120" in text
+    assert "Secret" not in text

@@ -9,9 +9,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from agencyportal.portal import selectors
 from agencyportal.portal.forms import AskForm, BuyForm
+from agencyportal.portal.gifts import gift_rows
 from agencyportal.portal.offers import Offer
 from agencyportal.portal.purchases import bought_rows
-from agencyportal.portal.tables import PurchaseTable, RequestTable
+from agencyportal.portal.tables import GiftTable, PurchaseTable, RequestTable
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
 from billing.models import TopUpBand, TopUpRequest
@@ -48,6 +49,7 @@ def top_ups(request: HttpRequest, visit: Visit) -> HttpResponse:
         "purchases": PurchaseTable(
             bought_rows(visit, page.object_list), visit=visit, caption=_("Top-ups bought")
         ),
+        "gifts": GiftTable(gift_rows(visit), visit=visit, caption=_("Credit given to you")),
         "requests": RequestTable(
             selectors.requests(visit.client)[:RECENT_REQUESTS],
             visit=visit,
