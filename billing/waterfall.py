@@ -85,6 +85,14 @@ class Bucket(NamedTuple):
     quantity: Decimal
 
 
+class Draw(NamedTuple):
+    """What one bucket took from one source: a grant's id, or None for overage."""
+
+    bucket: datetime
+    source: str | int | None
+    quantity: Decimal
+
+
 class Consumption(NamedTuple):
     """What one bucket took from one grant."""
 
@@ -150,6 +158,13 @@ class WaterfallResult:
         """What is left in the grants that usage in the quarter hour ``at`` could burn."""
         usable = (o.remaining for o in self.grants if is_usable(o.grant, at))
         return sum(usable, ZERO)
+
+    def draws(self) -> list[Draw]:
+        """Where each bucket's usage came from, in time and burn order; overage comes last."""
+        return [
+            Draw(start, None if i is None else self.grants[i].grant.id, unscaled(quantity, PLACES))
+            for start, i, quantity in self._draws()
+        ]
 
     def consumption(self) -> list[Consumption]:
         """What each bucket took from each grant, in time and burn order."""

@@ -13,6 +13,7 @@ from agencyportal.api import cloudevents
 from agencyportal.api.balance import BalanceView
 from agencyportal.api.cloudevents import CloudEvent
 from agencyportal.api.events import MAX_EVENTS, EventsView
+from agencyportal.api.explanation import ExplanationView
 from agencyportal.api.reservations import (
     CommitView,
     ReleaseView,
@@ -107,6 +108,54 @@ UsageShape: Final = type(
 )
 
 
+class DayPartShape(serializers.Serializer[Any]):
+    day = serializers.DateField(help_text="Of the client.")
+    quantity = _decimal("Units.")
+
+
+def _parts(name: str, help_text: str) -> Any:
+    """A list of what came under each ``name``, the largest first."""
+    shape = type(
+        f"{name.title().replace('_', '')}PartShape",
+        (serializers.Serializer,),
+        {
+            name: serializers.CharField(help_text=help_text),
+            "quantity": _decimal("Units."),
+            "events": serializers.IntegerField(),
+        },
+    )
+    return shape(many=True)
+
+
+TakenShape: Final = type(
+    "TakenShape",
+    (serializers.Serializer,),
+    {
+        "from": serializers.CharField(help_text="The kind of credit, or overage."),
+        "grant": serializers.IntegerField(allow_null=True, help_text="Its id; null: none yet."),
+        "quantity": _decimal("Units taken from it."),
+        "days": DayPartShape(many=True),
+        "labels": _parts("label", "Workflow or step; empty: nobody said."),
+        "models": _parts("model", "Empty: nobody said."),
+        "runs": _parts("run_id", "The largest runs that were named."),
+    },
+)
+
+
+class ExplainedPeriodShape(serializers.Serializer[Any]):
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField(help_text="Exclusive.")
+    state = serializers.CharField(help_text="open, closing or closed.")
+
+
+class ExplanationShape(serializers.Serializer[Any]):
+    unit = serializers.CharField(help_text="Slug.")
+    period = ExplainedPeriodShape()
+    used = _decimal("What all that was taken adds up to.")
+    is_provisional = serializers.BooleanField(help_text="The period is still open.")
+    taken = TakenShape(many=True)
+
+
 class ReservationShape(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     unit = serializers.CharField(help_text="Slug.")
@@ -195,6 +244,22 @@ def describe() -> None:
         summary="What is left",
         responses=_answers(200, BalanceShape),
     )(BalanceView.get)
+    extend_schema(
+        tags=["usage"],
+        operation_id="explainUsage",
+        summary="What consumed each credit",
+        parameters=[
+            OpenApiParameter("unit", str, required=True, description="Slug of a unit."),
+            OpenApiParameter(
+                "at",
+                str,
+                description="A time, or a date of the client, within the period; left out: now.",
+            ),
+        ],
+        responses=_answers(
+            200, ExplanationShape, on_400=_BAD, on_404="The unit is in no package at that time."
+        ),
+    )(ExplanationView.get)
     extend_schema(
         tags=["reservations"],
         operation_id="reserve",

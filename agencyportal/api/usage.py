@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agencyportal.api.authentication import ScopedView
+from agencyportal.api.questions import instant, unit_named
 from agencyportal.api.refusals import invalid
 from agencyportal.core.money import plain
 from agencyportal.core.periods import local_date, local_day_start, quarter_ceil, quarter_floor
@@ -71,9 +71,9 @@ def _question(request: Request, workspace: Workspace, now: dt.datetime) -> Quest
     group_by = given.get("group_by", "")
     if group_by and group_by not in GROUPINGS:
         errors.append(FieldError(f"One of {', '.join(GROUPINGS)}.", "group_by"))
-    unit = _unit(given.get("unit"), workspace, errors)
-    start = _instant("from", given.get("from"), zone, errors) or _period_start(workspace, now)
-    end = _instant("to", given.get("to"), zone, errors) or max(now, start)
+    unit = unit_named(given.get("unit"), workspace, errors)
+    start = instant("from", given.get("from"), zone, errors) or _period_start(workspace, now)
+    end = instant("to", given.get("to"), zone, errors) or max(now, start)
     if not errors and end < start:
         errors.append(FieldError("Before `from`.", "to"))
     longest = LONGEST.get(group_by, LONGEST[""])
@@ -84,35 +84,6 @@ def _question(request: Request, workspace: Workspace, now: dt.datetime) -> Quest
     if group_by in BY_DAY:
         start, end = _whole_days(start, end, zone)
     return Question(unit, quarter_floor(start), quarter_ceil(end), group_by)
-
-
-def _unit(slug: str | None, workspace: Workspace, errors: list[FieldError]) -> UsageUnit | None:
-    if not slug:
-        return None
-    found = UsageUnit.objects.for_agency(workspace.agency_id).filter(slug=slug[:61]).first()
-    if found is None:
-        errors.append(FieldError(f"This agency has no unit “{slug[:60]}”.", "unit"))
-    return found
-
-
-def _instant(
-    name: str, text: str | None, zone: str, errors: list[FieldError]
-) -> dt.datetime | None:
-    if not text:
-        return None
-    try:
-        if (day := parse_date(text)) is not None:
-            found: dt.datetime | None = local_day_start(day, zone)
-        else:
-            # A plus sign that was not escaped arrives as a space.
-            found = parse_datetime(text.replace(" ", "+") if "T" in text else text)
-    except (ValueError, OverflowError):
-        found = None
-    if found is None or found.tzinfo is None or not 2000 <= found.year < 2200:
-        message = "A time as 2026-01-31T09:00:00Z, or a date as 2026-01-31."
-        errors.append(FieldError(message, name))
-        return None
-    return found.astimezone(dt.UTC)
 
 
 def _period_start(workspace: Workspace, now: dt.datetime) -> dt.datetime:

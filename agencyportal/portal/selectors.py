@@ -36,6 +36,7 @@ from clients.models import (
     Meter,
     Platform,
     UsageDay,
+    UsageUnit,
     UsageWindow,
     User,
     Workspace,
@@ -70,6 +71,25 @@ def open_periods(client: Client, now: dt.datetime) -> QuerySet[BillingPeriod]:
         .filter(start__lte=now, end__gt=now)
         .select_related("plan_version__plan", "subscription", "workspace")
     )
+
+
+def periods(client: Client) -> QuerySet[BillingPeriod]:
+    """Every period of a client's workspaces, running and closed."""
+    return BillingPeriod.objects.for_client(client).select_related(
+        "workspace__client", "plan_version__plan"
+    )
+
+
+def usage_charged_on(client: Client, invoice: Invoice) -> list[tuple[BillingPeriod, UsageUnit]]:
+    """The periods and units whose overage or top-ups are on an invoice, in its lines' order."""
+    charges = (
+        Charge.objects.for_client(client)
+        .filter(line__invoice=invoice, unit__isnull=False)
+        .select_related("period", "unit")
+        .order_by("line__position", "pk")
+    )
+    found = {(charge.period_id, charge.unit_id): charge for charge in charges}
+    return [(row.period, row.unit) for row in found.values() if row.unit is not None]
 
 
 def bands_on_sale(version_ids: Collection[int]) -> dict[int, list[TopUpBand]]:

@@ -11,6 +11,7 @@ OFFER = "top-ups/<int:workspace_id>/<int:band_id>/"
 
 client_pages = [
     path("", usage.usage, name="usage"),
+    path("usage/<int:period_id>/<int:unit_id>/", usage.where_it_went, name="explained"),
     path("top-ups/", top_ups.top_ups, name="top_ups"),
     path("top-ups/bought/<int:purchase_id>/", top_ups.bought, name="bought"),
     path("top-ups/requests/<int:request_id>/", requests.request_page, name="request"),

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
@@ -62,6 +63,8 @@ class UnitCard:
 
     anchor: str
     name: str
+    explained: str
+    """Address of the page that says what consumed which credit."""
     period: str
     used: str
     used_of: str
@@ -185,6 +188,9 @@ class _Unit:
         return UnitCard(
             anchor=f"{self.workspace.slug}-{unit.slug}",
             name=unit.plural,
+            explained=reverse(
+                "portal:explained", args=[self.visit.client.pk, self.period.pk, unit.pk]
+            ),
             period=writing.span_of_days(self.first, self.last),
             used=writing.quantity(balance.used),
             used_of=writing.units(granted, unit),

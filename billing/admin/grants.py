@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from django.utils.timezone import now
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import quantity, state, told
@@ -16,9 +17,11 @@ from agencyportal.core.admin_dialogs import Dialog, DialogForm
 from agencyportal.core.money import plain
 from billing.models import CreditGrant, GrantRevocation, GrantUse, TopUpPurchase
 from billing.selectors.balances import left_of
+from billing.selectors.explaining import Explanation, explain_grant
 from billing.services.revocations import revoke
 
 from .dialogs import BillingDialog
+from .explaining import ExplainedAdmin
 
 KINDS = {
     "allowance": "default",
@@ -122,7 +125,7 @@ class Revoke(BillingDialog):
 
 
 @admin.register(CreditGrant)
-class CreditGrantAdmin(ReadOnlyAdmin):
+class CreditGrantAdmin(ExplainedAdmin):
     """Every quantity ever given to a workspace, and why."""
 
     list_display = (
@@ -154,6 +157,9 @@ class CreditGrantAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         related = ("workspace", "unit", "period__workspace", "purchase__band", "created_by")
         return super().get_queryset(request).select_related(*related)
+
+    def explanations(self, row: CreditGrant) -> list[Explanation]:
+        return explain_grant(grant=row, now=now())
 
 
 @admin.register(TopUpPurchase)

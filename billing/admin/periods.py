@@ -11,10 +11,9 @@ from django.http import HttpRequest
 from django.utils.timezone import now
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
-from agencyportal.core.admin_columns import state, told
+from agencyportal.core.admin_columns import state
 from agencyportal.core.admin_dialogs import Dialog, DialogForm
 from agencyportal.core.admin_filters import ChoiceFilter
-from agencyportal.core.periods import local_date
 from agencyportal.core.powers import Power
 from billing.models import (
     BillingPeriod,
@@ -24,19 +23,14 @@ from billing.models import (
     PeriodUsage,
     Subscription,
 )
+from billing.selectors.explaining import Explanation, explain
 from billing.services.closing import close_period
 
+from .columns import days
 from .dialogs import OPEN_STATES, BillingDialog
+from .explaining import ExplainedAdmin, one
 
 SOON = dt.timedelta(days=3)
-INSTANT = dt.timedelta(microseconds=1)
-
-
-@told("Period", ordering="start")
-def days(period: BillingPeriod) -> str:
-    first = local_date(period.start, period.timezone)
-    last = local_date(period.end - INSTANT, period.timezone)
-    return f"{first:%-d %b %Y} – {last:%-d %b %Y}"
 
 
 class DueFilter(ChoiceFilter):
@@ -219,7 +213,7 @@ class GrantUseInline(ScopedInline):
 
 
 @admin.register(PeriodUsage)
-class PeriodUsageAdmin(ReadOnlyAdmin):
+class PeriodUsageAdmin(ExplainedAdmin):
     """The frozen waterfall of one unit in one closed period, down to the grants it burned."""
 
     list_display = ("period", "unit", "used", "included", "top_up", "overage", "overage_amount")
@@ -239,4 +233,7 @@ class PeriodUsageAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return super().get_queryset(request).select_related("period__workspace", "unit")
+        return super().get_queryset(request).select_related("period__workspace__client", "unit")
+
+    def explanations(self, row: PeriodUsage) -> list[Explanation]:
+        return one(explain(period=row.period, unit=row.unit, now=now()))

@@ -13,9 +13,12 @@ from unfold.views import ChangeList
 from agencyportal.core.admin import ReadOnlyAdmin
 from agencyportal.core.admin_columns import display, quantity, state, told
 from agencyportal.core.admin_filters import ChoiceFilter
-from billing.models import Reservation
+from billing.models import BillingPeriod, Reservation
+from billing.selectors.explaining import Explanation, explain
 from billing.selectors.limits import NEAR, entitlements, near_limit, running_windows
 from clients.models import UsageWindow
+
+from .explaining import ExplainedAdmin, one
 
 
 class LimitFilter(ChoiceFilter):
@@ -60,7 +63,7 @@ def share(window: Any) -> tuple[str, str]:
 
 
 @admin.register(UsageWindow)
-class UsageWindowAdmin(ReadOnlyAdmin):
+class UsageWindowAdmin(ExplainedAdmin):
     """One unit of a workspace in one period."""
 
     list_display = ("workspace", "unit", "used", entitled, share, "reserved", "start", "end")
@@ -87,6 +90,12 @@ class UsageWindowAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related("workspace", "unit")
+
+    def explanations(self, row: UsageWindow) -> list[Explanation]:
+        periods = BillingPeriod.objects.filter(workspace=row.workspace_id, start=row.start)
+        period = periods.select_related("workspace__client", "plan_version__plan").first()
+        found = None if period is None else explain(period=period, unit=row.unit, now=now())
+        return one(found)
 
 
 STATES = {"open": "info", "committed": "success", "released": "default", "expired": "warning"}

@@ -33,8 +33,8 @@ from billing.services.purchases import buy_on_account
 from billing.waterfall import GrantKind
 from clients.models import Client, UsageUnit, Workspace
 
+from .columns import days
 from .dialogs import BillingDialog
-from .periods import days
 
 ONE_DAY: Final = dt.timedelta(days=1)
 

@@ -25,8 +25,11 @@ def paths(story, invoice, client_viewer) -> dict[str, str]:
     )
     request = f"top-ups/requests/{asked.pk}/"
     offer = f"top-ups/{story.workspace.pk}/{story.volume.pk}/"
+    period = story.workspace.periods.order_by("start")[0]
+    unit = story.growth.unit
     found = {
         "usage": "",
+        "explained": f"usage/{period.pk}/{unit.pk}/",
         "top_ups": "top-ups/",
         "bought": f"top-ups/bought/{purchase.pk}/",
         "request": request,

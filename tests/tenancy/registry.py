@@ -83,7 +83,7 @@ ADMIN: dict[str, Rights] = {
     "clients.UsageDay": READ,
     "clients.UsageEvent": READ,
     "clients.UsageUnit": READ,
-    "clients.UsageWindow": READ,
+    "clients.UsageWindow": Rights(views=(("explain", {}),)),
     "clients.User": Rights(reads=OPERATES, changes=OPERATES),
     "clients.Workspace": Rights(
         adds=ACTS,
@@ -95,7 +95,7 @@ ADMIN: dict[str, Rights] = {
     "billing.AlertRule": Rights(adds=ACTS, changes=ACTS),
     "billing.BillingPeriod": Rights(dialogs=(("close", ACTS),)),
     "billing.Charge": READ,
-    "billing.CreditGrant": Rights(dialogs=(("revoke", ACTS),)),
+    "billing.CreditGrant": Rights(dialogs=(("revoke", ACTS),), views=(("explain", {}),)),
     "billing.DocumentSeries": OPERATORS_OWN,
     "billing.Invoice": Rights(
         dialogs=(("record_payment", TAKES_MONEY), ("resend", TAKES_MONEY)),
@@ -108,7 +108,7 @@ ADMIN: dict[str, Rights] = {
     "billing.Mail": READ,
     "billing.MarginRule": Rights(adds=ACTS),
     "billing.Payment": READ,
-    "billing.PeriodUsage": READ,
+    "billing.PeriodUsage": Rights(views=(("explain", {}),)),
     "billing.Plan": READ,
     "billing.PlanVersion": READ,
     "billing.Reservation": READ,
@@ -173,6 +173,12 @@ def _content(deployment: Deployment) -> tuple[Any, ...]:
     return (ContentType.objects.get_for_model(Client).pk, deployment.client.pk)
 
 
+def _explained(deployment: Deployment) -> tuple[Any, ...]:
+    period = deployment.workspace.periods.order_by("start")[0]
+    unit = period.plan_version.allowances.order_by("pk")[0].unit
+    return (deployment.client.pk, period.pk, unit.pk)
+
+
 def _offer(deployment: Deployment) -> tuple[Any, ...]:
     period = deployment.workspace.periods.open().order_by("start")[0]
     band = period.plan_version.top_ups.order_by("pk")[0]
@@ -217,6 +223,7 @@ PAGES: dict[str, Page] = {
     "portal:usage": _read_by_clients(),
     "portal:top_ups": _read_by_clients(),
     "portal:invoices": _read_by_clients(),
+    "portal:explained": _read_by_clients(_explained),
     "portal:package": _read_by_clients(),
     "portal:alerts": _read_by_clients(),
     "portal:bought": _read_by_clients(_of("purchases")),
@@ -243,6 +250,7 @@ class Call:
     body: dict[str, Any] | None = None
     row: str = ""
     is_public: bool = False
+    query: str = ""
 
 
 _EVENT = {"id": "crawled", "unit": "{unit}"}
@@ -251,6 +259,7 @@ CALLS: dict[str, Call] = {
     "api:events": Call("post", _EVENT),
     "api:usage": Call(),
     "api:balance": Call(),
+    "api:explanation": Call(query="unit={unit}"),
     "api:reservations": Call("post", {"unit": "{unit}", "quantity": "1"}),
     "api:commit": Call("post", {"id": "committed", "unit": "{unit}"}, row="reservation"),
     "api:release": Call("post", {}, row="reservation"),

@@ -283,7 +283,9 @@ def test_a_key_finds_nothing_of_others(scene: Scene, client: str) -> None:
                 if other is mine:
                     continue
                 url, body = _call(name, call, other)
-                is_theirs = call.row or (body and other.client.agency != mine.client.agency)
+                is_theirs = call.row or (
+                    (body or call.query) and other.client.agency != mine.client.agency
+                )
                 if is_theirs:
                     response = _send(call, url, body, key=mine.key)
                     assert response.status_code == (404 if call.row else 400), url
@@ -312,7 +314,8 @@ def _call(name: str, call: Call, deployment: Deployment) -> tuple[str, Any]:
         args = (held.order_by("pk")[0].public_id,)
     unit, _ = _unit_and_band(deployment)
     body = {key: value.replace("{unit}", unit.slug) for key, value in (call.body or {}).items()}
-    return reverse(name, args=args), body
+    query = f"?{call.query.replace('{unit}', unit.slug)}" if call.query else ""
+    return reverse(name, args=args) + query, body
 
 
 def _send(call: Call, url: str, body: Any, *, key: str = "", browser: Browser | None = None) -> Any:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from agencyportal.core.documents import SnapshotError
 from agencyportal.core.rendered import RenderedDocument
-from agencyportal.portal import selectors
+from agencyportal.portal import explained, selectors
 from agencyportal.portal.tables import InvoiceTable, invoice_state
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
@@ -66,6 +66,7 @@ def invoice(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResponse
             }
             for payment in selectors.payments(visit.client, found)
         ],
+        "explained": explained.links(visit, selectors.usage_charged_on(visit.client, found)),
         "platform": selectors.platform(),
     }
     return show(request, visit, "portal/invoice.html", context, section=SECTION)

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from agencyportal.portal import selectors
+from agencyportal.portal import explained, selectors
 from agencyportal.portal.forms import AskForm, BuyForm
 from agencyportal.portal.gifts import gift_rows
 from agencyportal.portal.offers import Offer
@@ -18,6 +18,7 @@ from agencyportal.portal.visits import Visit, client_page, show
 from billing.models import TopUpBand, TopUpRequest
 from billing.refusals import RefusedError
 from billing.selectors import balances
+from billing.selectors.explaining import periods_of_grant
 from billing.services.purchases import buy_on_account
 from billing.services.requests import ask_for_top_up
 from clients.models import Workspace
@@ -134,6 +135,13 @@ def bought(request: HttpRequest, visit: Visit, purchase_id: int) -> HttpResponse
         "left": "" if left is None else visit.writing.units(left, purchase.unit),
         "invoice": charge.line.invoice if charge is not None and hasattr(charge, "line") else None,
         "billed_after": visit.writing.until(charge.bill_at) if charge is not None else "",
+        "explained": explained.links(
+            visit,
+            [
+                (period, purchase.unit)
+                for period in periods_of_grant(grant=purchase.grant, now=visit.now)
+            ],
+        ),
         "platform": selectors.platform(),
     }
     return show(request, visit, "portal/bought.html", context, section=SECTION)

@@ -6,16 +6,17 @@ from typing import cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from agencyportal.portal import selectors
+from agencyportal.portal import explained, selectors
 from agencyportal.portal.tables import AlertTable
 from agencyportal.portal.usage import notices, workspace_cards
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
-from clients.models import User
+from billing.selectors.explaining import explain
+from clients.models import UsageUnit, User
 
 WORKSPACES_PER_PAGE = 8
 RECENT_ALERTS = 5
@@ -51,3 +52,21 @@ def usage(request: HttpRequest, visit: Visit) -> HttpResponse:
         "platform": selectors.platform(),
     }
     return show(request, visit, "portal/usage.html", context, section="usage")
+
+
+@client_page
+@require_safe
+def where_it_went(request: HttpRequest, visit: Visit, period_id: int, unit_id: int) -> HttpResponse:
+    """What consumed each credit of a unit in a period: workflows, days, runs."""
+    period = get_object_or_404(selectors.periods(visit.client), pk=period_id)
+    unit = get_object_or_404(UsageUnit.objects.for_agency(visit.agency), pk=unit_id)
+    explanation = explain(period=period, unit=unit, now=visit.now)
+    if explanation is None:
+        raise Http404("Nothing of this was counted then.")
+    context = {
+        "explanation": explanation,
+        "period": explained.period_in_words(visit, period),
+        "used": visit.writing.units(explanation.used, unit),
+        "sections": explained.sections(visit, explanation),
+    }
+    return show(request, visit, "portal/explained.html", context, section="usage")
