@@ -94,7 +94,9 @@ def _note(visit: Visit, taken: Taken) -> str:
             "units": writing.units(grant.quantity, grant.unit),
             "day": writing.on(grant.purchase.purchased_at),
         }
-    given = _("%(units)s in all") % {"units": writing.units(grant.quantity, grant.unit)}
+    if grant.quantity == taken.quantity:
+        return grant.reason
+    given = _("Of %(units)s") % {"units": writing.units(grant.quantity, grant.unit)}
     return f"{given}. {grant.reason}" if grant.reason else given
 
 

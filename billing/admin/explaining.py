@@ -50,7 +50,7 @@ class ExplainedAdmin(ReadOnlyAdmin):
             context = {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
-                "title": f"What consumed {row}",
+                "title": "What consumed it",
                 "row": row,
                 "back": change_url(row) if row is not None else "",
                 "explanations": [_shown(explanation) for explanation in found],

@@ -7,6 +7,7 @@ again, and every stretch of the waterfall is looked up among the events beneath 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from clients.selectors import counted_quarters
 
 from .balances import balances
 from .grants import as_grant
+
+_logger = logging.getLogger(__name__)
 
 ZERO: Final = Decimal(0)
 OVERAGE: Final = "overage"
@@ -250,8 +253,16 @@ def _share_out(
     events: QuerySet[UsageEvent], shares: Sequence[Share], sums: dict[Source, _Sums]
 ) -> None:
     """One quarter hour in which a source ran dry: event by event, as they happened."""
+    try:
+        divided = list(divide(_in_order(events), shares))
+    except ValueError:
+        # The rollup and the events disagree, which `reconcile` names; the page still opens.
+        _logger.exception("a quarter hour cannot be explained by its events")
+        for share in shares:
+            sums[share.source].add("", "", share.quantity, 0, ZERO)
+        return
     seen: set[int] = set()
-    for source, event, quantity in divide(_in_order(events), shares):
+    for source, event, quantity in divided:
         is_first = event.pk not in seen
         seen.add(event.pk)
         cost = (event.client_cost or ZERO) if is_first else ZERO
