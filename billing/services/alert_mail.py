@@ -16,7 +16,7 @@ from billing.models import Alert, AlertRule, Mail
 from billing.selectors.usage import UnitBalance
 from clients.models import AgencyMember, Client, ClientMember, Workspace
 
-from .mailing import queue_mail
+from .mailing import message, queue_mail
 
 TOLD_ROLES = (AgencyMember.Role.OWNER, AgencyMember.Role.MANAGER)
 
@@ -48,7 +48,7 @@ def _queue(
     is_client = side == "client"
     told = context | {"is_client": is_client}
     with translation.override(Formats(client.language, client.currency).language):
-        return queue_mail(
+        mail = message(
             agency=workspace.agency,
             client=client if is_client else None,
             key=f"alert:{alert.pk}:{side}",
@@ -58,6 +58,7 @@ def _queue(
             body_html=render_to_string("mail/alert.html", told),
             now=now,
         )
+    return queue_mail(mail)
 
 
 def admins_of(client: Client) -> list[str]:

@@ -17,7 +17,7 @@ others do not wait long for its locks (billing/README.md, "How fast")."""
 
 
 class Tried(NamedTuple, Generic[_T, _R]):
-    """A batch, and what came of it; ``error`` is that of the only piece."""
+    """A batch, and what came of it: the results, or the error."""
 
     pieces: Sequence[_T]
     done: list[_R]
@@ -34,13 +34,16 @@ def in_batches(
     """
     for first in range(0, len(pieces), size):
         batch = pieces[first : first + size]
-        try:
-            tried = Tried(batch, work(batch), None)
-        except Exception as error:  # noqa: BLE001  handed on with the piece that it is about
-            if len(batch) == 1:
-                yield Tried(batch, [], error)
-                continue
-            _logger.warning("a batch of %d failed and is halved: %s", len(batch), error)
-            yield from in_batches(batch, work, size=-(-len(batch) // 2))
-        else:
+        tried = _try(batch, work)
+        if tried.error is None or len(batch) == 1:
             yield tried
+        else:
+            _logger.warning("a batch of %d failed and is halved: %s", len(batch), tried.error)
+            yield from in_batches(batch, work, size=-(-len(batch) // 2))
+
+
+def _try(batch: Sequence[_T], work: Callable[[Sequence[_T]], list[_R]]) -> Tried[_T, _R]:
+    try:
+        return Tried(batch, work(batch), None)
+    except Exception as error:  # noqa: BLE001  handed on, with what it is about
+        return Tried(batch, [], error)

@@ -4,85 +4,151 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import F, Q, Sum
 from django.utils import translation
 
-from agencyportal.core.locks import lock_row, lock_rows
+from agencyportal.core.locks import lock_rows
 from agencyportal.core.periods import local_date
 from billing.gathering import Bundle, WaitingCharge, gather
 from billing.models import BillingPeriod, Charge, CollectedBy, Invoice, InvoiceLine, InvoiceTax
 from clients.models import Client, Platform
 
+from .batches import in_batches
 from .invoice_pricing import PricedInvoice, price
-from .tax import treatment_of
+from .tax import rates_in_force, treatment_at
 
 _logger = logging.getLogger(__name__)
 
+ZERO = Decimal(0)
+TOTALS = ("net", "tax", "total")
 CHARGE_PARTS = ("workspace", "unit", "margin_rule", "period__plan_version__plan")
 """What printing a charge needs; loaded with it."""
+
+
+class Payer(NamedTuple):
+    """Whose charges share invoices: those of a client in one currency."""
+
+    client_id: int
+    currency: str
 
 
 def draft_invoices(*, now: dt.datetime) -> list[Invoice]:
     """Draft every invoice that is due by ``now``; returns those made or added to, oldest first.
 
-    One transaction per client and currency, which locks the client. One that fails is logged and
-    holds up no other. Run again, it finds nothing left to do.
+    In batches, each a transaction that locks its clients. One that fails is logged and holds up
+    no other. Run again, it finds nothing left to do.
     """
-    return draft_due_invoices(now=now)[0]
+    drafted, _ = draft_due_invoices(now=now)
+    drafts = Invoice.objects.filter(pk__in=drafted).select_related("client", "agency")
+    return list(drafts.order_by("bill_at", "client_id"))
 
 
-def draft_due_invoices(*, now: dt.datetime) -> tuple[list[Invoice], list[str]]:
-    """`draft_invoices`, and in words what could not be drafted."""
+def draft_due_invoices(*, now: dt.datetime) -> tuple[list[int], list[str]]:
+    """`draft_invoices`: the drafts' ids, and in words what could not be drafted."""
     due = (
         Charge.objects.waiting()
         .filter(bill_at__lte=now)
-        .values_list("client_id", "client__name", "currency")
         .order_by("client_id", "currency")
+        .values_list("client_id", "currency")
         .distinct()
     )
-    drafts: list[Invoice] = []
+    drafted: list[int] = []
     failed: list[str] = []
-    for client_id, name, currency in list(due):
-        try:
-            drafts += draft_client(client_id=client_id, currency=currency, now=now)
-        except Exception as error:
-            _logger.exception("drafting failed for client %s in %s", client_id, currency)
-            failed.append(f"No draft for {name} in {currency}: {error}")
-    return sorted(drafts, key=lambda invoice: (invoice.bill_at, invoice.client_id)), failed
+    payers = [Payer(*row) for row in due]
+    for batch, done, error in in_batches(payers, partial(draft_payers, now=now)):
+        drafted += [draft.pk for draft in done]
+        if error is not None:
+            client = Client.objects.get(pk=batch[0].client_id)
+            about = f"{client.name} in {batch[0].currency}"
+            _logger.error("drafting failed for %s", about, exc_info=error)
+            failed.append(f"No draft for {about}: {error}")
+    return drafted, failed
+
+
+def draft_client(*, client_id: int, currency: str, now: dt.datetime) -> list[Invoice]:
+    """Draft what is due of one client in one currency; see `draft_payers`."""
+    return draft_payers([Payer(client_id, currency)], now=now)
 
 
 @transaction.atomic
-def draft_client(*, client_id: int, currency: str, now: dt.datetime) -> list[Invoice]:
-    """Draft what is due of one client in one currency; see `billing.gathering` for the rules.
+def draft_payers(payers: Sequence[Payer], *, now: dt.datetime) -> list[Invoice]:
+    """Draft what is due of clients, all or nothing; see `billing.gathering` for the rules.
 
-    Locks the client's row, then the drafts that it adds to.
+    Locks the clients' rows, then the drafts that it adds to. As many queries for many as for one.
     """
-    client = lock_row(Client.objects.filter(pk=client_id).select_related("agency"))
-    return [
-        draft
-        for bundle in _bundles(client_id, currency, now)
-        if (draft := _draft(client, currency, bundle, now)) is not None
+    rows = Client.objects.filter(pk__in={payer.client_id for payer in payers})
+    clients = {client.pk: client for client in lock_rows(rows.select_related("agency"))}
+    bundles = list(_drafts(_bundles(payers, now), clients, now))
+    if not bundles:
+        return []
+    new = [draft for draft, _ in bundles if draft._state.adding]
+    there = [draft for draft, _ in bundles if not draft._state.adding]
+    waiting = [charge_id for _, bundle in bundles for charge_id in bundle.charge_ids]
+    added = Charge.objects.select_related(*CHARGE_PARTS).in_bulk(waiting)
+    before = charges_of(there) if there else {}
+    priced = price_drafts(
+        [
+            (draft, [*before.get(draft.pk, ()), *(added[pk] for pk in bundle.charge_ids)])
+            for draft, bundle in bundles
+        ],
+        day=local_date(now, Platform.objects.get().timezone),
+    )
+    Invoice.objects.bulk_create(new)
+    Invoice.objects.bulk_update(there, TOTALS)
+    write_lines(priced)
+    return [draft for draft, _ in bundles]
+
+
+def price_drafts(
+    drafts: Sequence[tuple[Invoice, Sequence[Charge]]], *, day: dt.date
+) -> list[PricedInvoice]:
+    """The figures of invoices dated ``day`` with these charges, in the order of the invoices, with
+    texts in the clients' languages. Sets their totals (on the objects: saving is the caller's)."""
+    rates = rates_in_force([invoice.client for invoice, _ in drafts], on=day)
+    priced = []
+    for invoice, charges in drafts:
+        with translation.override(invoice.client.language):
+            one = price(invoice, charges, treatment_at(rates.get(invoice.client_id)))
+        invoice.net, invoice.tax, invoice.total = one.net, one.tax, one.total
+        priced.append(one)
+    return priced
+
+
+def charges_of(invoices: Iterable[Invoice]) -> dict[int, list[Charge]]:
+    """The charges on invoices, by invoice, with what printing them needs. One query."""
+    charges = Charge.objects.filter(line__invoice__in=invoices).select_related(*CHARGE_PARTS)
+    found: defaultdict[int, list[Charge]] = defaultdict(list)
+    for charge in charges.annotate(invoice_id=F("line__invoice_id")):
+        found[charge.invoice_id].append(charge)  # type: ignore[attr-defined]
+    return found
+
+
+def write_lines(priced: Sequence[PricedInvoice]) -> None:
+    """Write drafts' lines and taxes in place of those they have, unless they say the same."""
+    invoices = [one.invoice for one in priced]
+    said: defaultdict[int, set[tuple[object, ...]]] = defaultdict(set)
+    for line in InvoiceLine.objects.filter(invoice__in=invoices):
+        said[line.invoice_id].add(_said_by_line(line))
+    for tax in InvoiceTax.objects.filter(invoice__in=invoices):
+        said[tax.invoice_id].add(_said_by_tax(tax))
+    changed = [
+        one
+        for one in priced
+        if said[one.invoice.pk] != {*map(_said_by_line, one.lines), *map(_said_by_tax, one.taxes)}
     ]
-
-
-def charges_of(invoice: Invoice) -> list[Charge]:
-    """The charges on an invoice, with what printing them needs."""
-    return list(Charge.objects.filter(line__invoice=invoice).select_related(*CHARGE_PARTS))
-
-
-def write_figures(invoice: Invoice, priced: PricedInvoice) -> None:
-    """Write a draft's lines and taxes in place of those it has, unless they say the same; set its
-    totals (on the object: saving it is the caller's)."""
-    invoice.net, invoice.tax, invoice.total = priced.net, priced.tax, priced.total
-    lines, taxes = invoice.lines.all(), invoice.taxes.order_by("category", "percent")
-    said = [*map(_said_by_line, lines)], [*map(_said_by_tax, taxes)]
-    if said != ([*map(_said_by_line, priced.lines)], [*map(_said_by_tax, priced.taxes)]):
-        lines.delete()
-        taxes.delete()
-        _insert(priced)
+    if rewritten := [one.invoice for one in changed if said[one.invoice.pk]]:
+        InvoiceLine.objects.filter(invoice__in=rewritten).delete()
+        InvoiceTax.objects.filter(invoice__in=rewritten).delete()
+    InvoiceLine.objects.bulk_create(line for one in changed for line in one.lines)
+    InvoiceTax.objects.bulk_create(tax for one in changed for tax in one.taxes)
 
 
 def _said_by_line(line: InvoiceLine) -> tuple[object, ...]:
@@ -94,103 +160,112 @@ def _said_by_tax(tax: InvoiceTax) -> tuple[object, ...]:
     return tax.category, tax.percent, tax.reason, tax.base, tax.tax
 
 
-def _insert(priced: PricedInvoice) -> None:
-    InvoiceLine.objects.bulk_create(priced.lines)
-    InvoiceTax.objects.bulk_create(priced.taxes)
-
-
-def price_on(invoice: Invoice, charges: list[Charge], day: dt.date) -> PricedInvoice:
-    """The figures of an invoice dated ``day``, with texts in the client's language."""
-    with translation.override(invoice.client.language):
-        return price(invoice, charges, treatment_of(client=invoice.client, on=day))
-
-
-def _bundles(client_id: int, currency: str, now: dt.datetime) -> list[Bundle]:
-    theirs = Q(client_id=client_id, currency=currency)
+def _bundles(payers: Sequence[Payer], now: dt.datetime) -> list[tuple[Payer, Bundle]]:
+    theirs = Q(
+        client__in={payer.client_id for payer in payers},
+        currency__in={payer.currency for payer in payers},
+    )
     waiting = _waiting(theirs, now)
     if not waiting:
         return []
-    oldest = min(charge.bill_at for charge in waiting)
-    issued, drafted = _invoices(theirs, oldest)
-    return gather(waiting, ends=_ends(theirs, oldest), issued=issued, drafted=drafted, now=now)
+    oldest = min(charge.bill_at for charges in waiting.values() for charge in charges)
+    ends, invoices = _ends(theirs, oldest), _invoices(theirs, oldest)
+    return [
+        (payer, bundle)
+        for payer in payers
+        for bundle in gather(
+            waiting[payer],
+            ends=ends[payer],
+            issued=invoices[payer].issued,
+            drafted=invoices[payer].drafted,
+            now=now,
+        )
+    ]
 
 
-def _waiting(theirs: Q, now: dt.datetime) -> list[WaitingCharge]:
+def _waiting(theirs: Q, now: dt.datetime) -> defaultdict[Payer, list[WaitingCharge]]:
     starts = F("period__subscription__start")
     charges = (
         Charge.objects.waiting()
         .filter(theirs, bill_at__lte=now)
         .annotate(opens=Q(bill_at=starts) & Q(period__start=starts))
-        .values_list("pk", "bill_at", "amount", "collected_by", "opens")
+        .values_list("client_id", "currency", "pk", "bill_at", "amount", "collected_by", "opens")
     )
-    return [
-        WaitingCharge(
+    waiting: defaultdict[Payer, list[WaitingCharge]] = defaultdict(list)
+    for client_id, currency, pk, bill_at, amount, collected_by, opens in charges:
+        charge = WaitingCharge(
             id=pk,
             bill_at=bill_at,
-            amount=amount if collected_by == CollectedBy.PLATFORM else Decimal(0),
+            amount=amount if collected_by == CollectedBy.PLATFORM else ZERO,
             opening=bool(opens),
         )
-        for pk, bill_at, amount, collected_by, opens in charges
-    ]
+        waiting[Payer(client_id, currency)].append(charge)
+    return waiting
 
 
-def _ends(theirs: Q, since: dt.datetime) -> dict[dt.datetime, bool]:
+def _ends(theirs: Q, since: dt.datetime) -> defaultdict[Payer, dict[dt.datetime, bool]]:
     """When periods end, and whether all that end then are closed."""
-    periods = BillingPeriod.objects.filter(theirs, end__gte=since)
-    ends: dict[dt.datetime, bool] = {}
-    for end, state in periods.values_list("end", "state"):
-        ends[end] = ends.get(end, True) and state == BillingPeriod.State.CLOSED
+    periods = BillingPeriod.objects.filter(theirs, end__gte=since).order_by()
+    ends: defaultdict[Payer, dict[dt.datetime, bool]] = defaultdict(dict)
+    for client_id, currency, end, state in periods.values_list(
+        "client_id", "currency", "end", "state"
+    ):
+        of_payer = ends[Payer(client_id, currency)]
+        of_payer[end] = of_payer.get(end, True) and state == BillingPeriod.State.CLOSED
     return ends
 
 
-def _invoices(theirs: Q, since: dt.datetime) -> tuple[set[dt.datetime], dict[dt.datetime, Decimal]]:
+@dataclass(slots=True)
+class _Invoices:
     """Instants with an issued invoice, and those with a draft and what is collected on it."""
+
+    issued: set[dt.datetime] = field(default_factory=set)
+    drafted: dict[dt.datetime, Decimal] = field(default_factory=dict)
+
+
+def _invoices(theirs: Q, since: dt.datetime) -> defaultdict[Payer, _Invoices]:
     collected = Sum("lines__net", filter=Q(lines__collected_by=CollectedBy.PLATFORM))
     invoices = Invoice.objects.filter(theirs, bill_at__gte=since).annotate(collected=collected)
-    issued: set[dt.datetime] = set()
-    drafted: dict[dt.datetime, Decimal] = {}
-    for bill_at, state, amount in invoices.values_list("bill_at", "state", "collected"):
+    found: defaultdict[Payer, _Invoices] = defaultdict(_Invoices)
+    for client_id, currency, bill_at, state, amount in invoices.order_by().values_list(
+        "client_id", "currency", "bill_at", "state", "collected"
+    ):
+        of_payer = found[Payer(client_id, currency)]
         if state == Invoice.State.DRAFT:
-            drafted[bill_at] = amount or Decimal(0)
+            of_payer.drafted[bill_at] = amount or ZERO
         else:
-            issued.add(bill_at)
-    return issued, drafted
+            of_payer.issued.add(bill_at)
+    return found
 
 
-def _draft(client: Client, currency: str, bundle: Bundle, now: dt.datetime) -> Invoice | None:
-    """The draft with the bundle on it; None when it was issued under our hands.
+def _drafts(
+    bundles: Sequence[tuple[Payer, Bundle]], clients: Mapping[int, Client], now: dt.datetime
+) -> Iterator[tuple[Invoice, Bundle]]:
+    """The drafts that bundles go on: those that are there, locked, and new ones, not saved yet.
 
-    The client's lock keeps others from drafting for it, but not from issuing.
+    Left out is what was issued under our hands: the clients' locks keep others from drafting for
+    them, but not from issuing.
     """
-    today = local_date(now, Platform.objects.get().timezone)
-    added = list(Charge.objects.filter(pk__in=bundle.charge_ids).select_related(*CHARGE_PARTS))
-    theirs = Invoice.objects.filter(client=client, currency=currency, bill_at=bundle.bill_at)
-    found = lock_rows(theirs)
-    if not found:
-        return _new_draft(client, currency, bundle.bill_at, added, today=today, now=now)
-    (invoice,) = found
-    if invoice.state != Invoice.State.DRAFT:
-        return None
-    invoice.client, invoice.agency = client, client.agency
-    write_figures(invoice, price_on(invoice, [*charges_of(invoice), *added], today))
-    invoice.save(update_fields=["net", "tax", "total"])
-    return invoice
-
-
-def _new_draft(
-    client: Client,
-    currency: str,
-    bill_at: dt.datetime,
-    charges: list[Charge],
-    *,
-    today: dt.date,
-    now: dt.datetime,
-) -> Invoice:
-    invoice = Invoice(
-        agency=client.agency, client=client, currency=currency, bill_at=bill_at, created_at=now
-    )
-    priced = price_on(invoice, charges, today)
-    invoice.net, invoice.tax, invoice.total = priced.net, priced.tax, priced.total
-    invoice.save(force_insert=True)
-    _insert(priced)
-    return invoice
+    there = {
+        (invoice.client_id, invoice.currency, invoice.bill_at): invoice
+        for invoice in lock_rows(
+            Invoice.objects.filter(
+                client__in={payer.client_id for payer, _ in bundles},
+                bill_at__in={bundle.bill_at for _, bundle in bundles},
+            )
+        )
+    }
+    for payer, bundle in bundles:
+        client = clients[payer.client_id]
+        invoice = there.get((*payer, bundle.bill_at))
+        if invoice is None:
+            invoice = Invoice(
+                agency=client.agency,
+                client=client,
+                currency=payer.currency,
+                bill_at=bundle.bill_at,
+                created_at=now,
+            )
+        invoice.client, invoice.agency = client, client.agency
+        if invoice.state == Invoice.State.DRAFT:
+            yield invoice, bundle

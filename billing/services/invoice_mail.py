@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils import translation
@@ -13,7 +15,7 @@ from billing.models import Invoice, Mail
 from billing.refusals import RefusedError, refuse_unfit_key
 from clients.models import Client, ClientMember
 
-from .mailing import queue_mail
+from .mailing import message, queue_mail
 
 LONGEST_KEY = 120
 
@@ -27,26 +29,47 @@ def resend_invoice(*, invoice: Invoice, now: dt.datetime, key: str) -> Mail:
     refuse_unfit_key(key, longest=LONGEST_KEY)
     if invoice.state == Invoice.State.DRAFT or invoice.snapshot is None:
         raise RefusedError(f"{invoice} is not issued yet, so there is nothing to send again.")
-    if not recipients_of(invoice.client):
+    recipients = recipients_of(invoice.client)
+    if not recipients:
         raise RefusedError(
             f"Nobody reads invoices of {invoice.client}: give it an address, or invite an admin."
         )
+    snapshot = InvoiceSnapshot.from_dict(invoice.snapshot)
+    key = f"invoice:{invoice.number}:{key}"
+    return queue_mail(
+        invoice_mail(invoice, snapshot, invoice.document.path, recipients, now=now, key=key)
+    )
+
+
+def invoice_mail(
+    invoice: Invoice,
+    snapshot: InvoiceSnapshot,
+    path: str,
+    recipients: Sequence[str],
+    *,
+    now: dt.datetime,
+    key: str = "",
+) -> Mail:
+    """The invoice's message, with its PDF at ``path``, in the client's language; not saved."""
     with translation.override(invoice.client.language):
-        return queue_invoice_mail(
-            invoice=invoice,
-            snapshot=InvoiceSnapshot.from_dict(invoice.snapshot),
-            path=invoice.document.path,
+        context = _context(invoice, snapshot)
+        return message(
+            agency=invoice.agency,
+            client=invoice.client,
+            key=key or f"invoice:{invoice.number}",
+            recipients=recipients,
+            subject=render_to_string("mail/invoice_subject.txt", context),
+            body_text=render_to_string("mail/invoice.txt", context),
+            body_html=render_to_string("mail/invoice.html", context),
+            attachment_path=path,
+            attachment_name=f"{invoice.number}.pdf",
             now=now,
-            key=f"invoice:{invoice.number}:{key}",
         )
 
 
-def queue_invoice_mail(
-    *, invoice: Invoice, snapshot: InvoiceSnapshot, path: str, now: dt.datetime, key: str = ""
-) -> Mail:
-    """Queue the invoice's message, with its PDF at ``path``. Texts are in the active language."""
+def _context(invoice: Invoice, snapshot: InvoiceSnapshot) -> dict[str, Any]:
     formats = Formats(snapshot.locale, snapshot.currency)
-    context = {
+    return {
         "number": snapshot.number,
         "agency": snapshot.agency.name,
         "seller": snapshot.seller.name,
@@ -65,18 +88,6 @@ def queue_invoice_mail(
         ],
         "contact": invoice.agency.email,
     }
-    return queue_mail(
-        agency=invoice.agency,
-        client=invoice.client,
-        key=key or f"invoice:{invoice.number}",
-        recipients=recipients_of(invoice.client),
-        subject=render_to_string("mail/invoice_subject.txt", context),
-        body_text=render_to_string("mail/invoice.txt", context),
-        body_html=render_to_string("mail/invoice.html", context),
-        attachment_path=path,
-        attachment_name=f"{invoice.number}.pdf",
-        now=now,
-    )
 
 
 def recipients_of(client: Client) -> list[str]:
@@ -84,7 +95,18 @@ def recipients_of(client: Client) -> list[str]:
 
     A client with an address has named who reads invoices; its admins find them in the portal.
     """
-    if client.email:
-        return [client.email]
-    admins = client.members.filter(role=ClientMember.Role.ADMIN, user__is_active=True)
-    return sorted(admins.values_list("user__email", flat=True))
+    return recipients_of_all([client])[client.pk]
+
+
+def recipients_of_all(clients: Iterable[Client]) -> dict[int, list[str]]:
+    """`recipients_of` of several, by client, in at most one query."""
+    readers = {client.pk: [client.email] if client.email else [] for client in clients}
+    without = [pk for pk, addresses in readers.items() if not addresses]
+    admins = ClientMember.objects.filter(
+        client__in=without, role=ClientMember.Role.ADMIN, user__is_active=True
+    )
+    for client_id, address in admins.order_by("user__email").values_list(
+        "client_id", "user__email"
+    ):
+        readers[client_id].append(address)
+    return readers

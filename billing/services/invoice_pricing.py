@@ -29,6 +29,7 @@ KIND_ORDER = [
 class PricedInvoice:
     """What an invoice says in figures. The rows are not saved."""
 
+    invoice: Invoice
     lines: list[InvoiceLine]
     taxes: list[InvoiceTax]
     net: Decimal
@@ -64,7 +65,7 @@ def price(invoice: Invoice, charges: Iterable[Charge], treatment: TaxTreatment) 
         )
         for subtotal in document.subtotals
     ]
-    return PricedInvoice(lines, taxes, document.net, document.tax, document.gross)
+    return PricedInvoice(invoice, lines, taxes, document.net, document.tax, document.gross)
 
 
 def _is_ours(charge: Charge) -> bool:

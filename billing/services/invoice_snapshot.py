@@ -1,19 +1,20 @@
-"""Freezes what an invoice says: reads everything its PDF needs, once, into one snapshot."""
+"""Freezes what invoices say: reads everything their PDFs need, once, into a snapshot each."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import cast
 
 from babel.core import Locale, UnknownLocaleError
+from django.db.models import Q
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from agencyportal.core.documents import Brand, Party, Span
 from agencyportal.core.money import round_money
-from agencyportal.core.periods import local_date
 from billing.documents.invoice_snapshot import (
     AgencyCollectedLine,
     InvoiceSnapshot,
@@ -31,23 +32,36 @@ from clients.models import Agency, Client, Platform, Workspace
 from clients.models.parties import Party as PartyRow
 
 from .invoice_pricing import PricedInvoice
-from .usage_summary import summaries
-
-_MICROSECOND = dt.timedelta(microseconds=1)
+from .usage_summary import UsageOfPeriods, span_of
 
 
-def freeze(invoice: Invoice, priced: PricedInvoice, platform: Platform) -> InvoiceSnapshot:
-    """The snapshot of ``invoice`` with these figures; reads, and writes nothing.
+def freeze(priced: Sequence[PricedInvoice], platform: Platform) -> list[InvoiceSnapshot]:
+    """The snapshots of invoices with these figures; reads, and writes nothing.
 
     The lines' charges come with their workspace, period, unit and margin rule loaded. Number and
-    dates are the invoice's; without a number it is a draft. Texts are in the language that is
-    active: the client's.
+    dates are the invoices'; without a number it is a draft. Texts are in the clients' languages.
+    As many queries for many as for one.
     """
+    periods = _usage_periods(priced)
+    usage = UsageOfPeriods([period for of_one in periods for period in of_one])
+    frozen = []
+    for one, of_one in zip(priced, periods, strict=True):
+        with translation.override(one.invoice.client.language):
+            frozen.append(_freeze(one, of_one, usage, platform))
+    return frozen
+
+
+def _freeze(
+    priced: PricedInvoice,
+    periods: Sequence[BillingPeriod],
+    usage: UsageOfPeriods,
+    platform: Platform,
+) -> InvoiceSnapshot:
+    invoice = priced.invoice
     if invoice.issue_date is None:
         raise ValueError("An invoice has a date before it is printed.")
     client, agency = invoice.client, invoice.agency
-    ours = [line for line in priced.lines if line.collected_by == CollectedBy.PLATFORM]
-    periods = _usage_periods(invoice, ours)
+    ours = _ours(priced)
     money = _Money(invoice.currency)
     total = money(priced.total)
     return InvoiceSnapshot(
@@ -58,7 +72,7 @@ def freeze(invoice: Invoice, priced: PricedInvoice, platform: Platform) -> Invoi
         seller=party_of(platform),
         agency=brand_of(agency),
         buyer=party_of(client),
-        sections=tuple(_sections(invoice, ours, periods, money)),
+        sections=tuple(_sections(invoice, ours, periods, usage, money)),
         collected_by_agency=tuple(
             AgencyCollectedLine(
                 description=line.description,
@@ -76,6 +90,10 @@ def freeze(invoice: Invoice, priced: PricedInvoice, platform: Platform) -> Invoi
         service_periods=tuple(_service_periods(periods, ours)),
         locale=locale_of(client),
     )
+
+
+def _ours(priced: PricedInvoice) -> list[InvoiceLine]:
+    return [line for line in priced.lines if line.collected_by == CollectedBy.PLATFORM]
 
 
 class _Money:
@@ -115,36 +133,43 @@ def brand_of(agency: Agency) -> Brand:
     return Brand(name=agency.name, colour=agency.brand_color, email=agency.email)
 
 
-def span_of(period: BillingPeriod) -> Span:
-    """The local days of a period."""
-    return Span(
-        first=local_date(period.start, period.timezone),
-        last=local_date(period.end - _MICROSECOND, period.timezone),
-    )
-
-
-def _usage_periods(invoice: Invoice, lines: Iterable[InvoiceLine]) -> list[BillingPeriod]:
-    """The closed periods that the invoice accounts for: those that ended at its instant, and
+def _usage_periods(priced: Sequence[PricedInvoice]) -> list[list[BillingPeriod]]:
+    """The closed periods that each invoice accounts for: those that ended at its instant, and
     those whose usage is charged on it."""
-    charged = {
-        line.charge.period_id
-        for line in lines
-        if line.kind in (LineKind.OVERAGE, LineKind.TOP_UP, LineKind.MINIMUM)
-    }
-    closed = BillingPeriod.objects.filter(
-        client_id=invoice.client_id,
-        currency=invoice.currency,
-        state=BillingPeriod.State.CLOSED,
+    charged = [
+        {
+            line.charge.period_id
+            for line in _ours(one)
+            if line.kind in (LineKind.OVERAGE, LineKind.TOP_UP, LineKind.MINIMUM)
+        }
+        for one in priced
+    ]
+    ended = Q(
+        client__in={one.invoice.client_id for one in priced},
+        end__in={one.invoice.bill_at for one in priced},
     )
-    ended = closed.filter(end=invoice.bill_at) | closed.filter(pk__in=charged)
+    closed = BillingPeriod.objects.filter(
+        ended | Q(pk__in=set().union(*charged)), state=BillingPeriod.State.CLOSED
+    )
     related = ("workspace", "plan_version__plan", "subscription")
-    return list(ended.select_related(*related).order_by("workspace__slug", "start"))
+    by_payer: defaultdict[tuple[int, str], list[BillingPeriod]] = defaultdict(list)
+    for period in closed.select_related(*related).order_by("workspace__slug", "start"):
+        by_payer[period.client_id, period.currency].append(period)
+    return [
+        [
+            period
+            for period in by_payer[one.invoice.client_id, one.invoice.currency]
+            if period.end == one.invoice.bill_at or period.pk in ids
+        ]
+        for one, ids in zip(priced, charged, strict=True)
+    ]
 
 
 def _sections(
     invoice: Invoice,
     lines: Iterable[InvoiceLine],
     periods: Iterable[BillingPeriod],
+    usage: UsageOfPeriods,
     money: _Money,
 ) -> Iterator[WorkspaceSection]:
     """One per workspace that is charged or was used, in the order of their slugs."""
@@ -165,9 +190,7 @@ def _sections(
             period=span_of(about),
             net=money(sum((line.net for line in charged), Decimal(0))),
             lines=tuple(_printed(line, money) for line in charged),
-            usage=tuple(
-                summary for period in used for summary in summaries(period, span_of(period))
-            ),
+            usage=tuple(summary for period in used for summary in usage.summaries(period)),
         )
 
 

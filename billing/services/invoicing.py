@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 from django.db import transaction
-from django.utils import translation
 
-from agencyportal.core.locks import lock_row
+from agencyportal.core.locks import lock_rows
 from agencyportal.core.periods import local_date
 from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.models import Invoice, InvoiceDocument
 from billing.refusals import RefusedError
 from clients.models import Platform
 
+from .batches import in_batches
 from .drafting import (
     charges_of,
     draft_client,
     draft_due_invoices,
     draft_invoices,
-    price_on,
-    write_figures,
+    price_drafts,
+    write_lines,
 )
-from .invoice_mail import queue_invoice_mail
+from .invoice_mail import invoice_mail, recipients_of_all
 from .invoice_pricing import PricedInvoice
 from .invoice_snapshot import freeze
-from .series import take_number
+from .mailing import queue_mails
+from .series import take_numbers
 
 __all__ = [
     "InvoiceRefusedError",
@@ -37,10 +39,26 @@ __all__ = [
     "draft_invoices",
     "issue_due_invoices",
     "issue_invoice",
+    "issue_invoices",
     "preview_invoice",
 ]
 
 _logger = logging.getLogger(__name__)
+
+ISSUED = (
+    "state",
+    "series",
+    "sequence",
+    "number",
+    "issued_at",
+    "issue_date",
+    "due_date",
+    "net",
+    "tax",
+    "total",
+    "snapshot",
+)
+"""What issuing writes on the invoice itself."""
 
 
 class InvoiceRefusedError(RefusedError):
@@ -52,68 +70,72 @@ def issue_due_invoices(
 ) -> tuple[list[Invoice], list[str]]:
     """Issue every draft, in the order of what they bill.
 
-    Returns what was issued, and in words what was not. Each in a transaction of its own; one that
+    Returns what was issued, and in words what was not. In batches, each a transaction; one that
     fails is logged and holds up no other. ``progress`` is called with how many were tried, and
     how many there are.
     """
-    drafts = list(
-        Invoice.objects.filter(state=Invoice.State.DRAFT)
-        .select_related("client")
-        .order_by("bill_at", "client", "pk")
-    )
+    drafts = Invoice.objects.filter(state=Invoice.State.DRAFT).order_by("bill_at", "client", "pk")
+    ids = list(drafts.values_list("pk", flat=True))
     issued: list[Invoice] = []
     failed: list[str] = []
-    for tried, draft in enumerate(drafts, start=1):
-        try:
-            issued.append(issue_invoice(invoice=draft, now=now))
-        except Exception as error:
-            _logger.exception("issuing the draft %s failed", draft.pk)
-            failed.append(f"{draft}: {error}")
+    tried = 0
+    for batch, done, error in in_batches(ids, partial(issue_invoices, now=now)):
+        for invoice in done:
+            del invoice.snapshot  # the largest part of it by far; read again by whoever asks
+        issued += done
+        if error is not None:
+            _logger.error("issuing the draft %s failed", batch[0], exc_info=error)
+            failed.append(f"{Invoice.objects.select_related('client').get(pk=batch[0])}: {error}")
+        tried += len(batch)
         if progress is not None:
-            progress(tried, len(drafts))
+            progress(tried, len(ids))
     return issued, failed
 
 
-@transaction.atomic
 def issue_invoice(*, invoice: Invoice, now: dt.datetime) -> Invoice:
-    """Give a draft its number, its tax of the day and its snapshot; queue its PDF and its mail.
+    """Issue one draft; see `issue_invoices`. One that is issued already is returned as it is."""
+    issued = issue_invoices([invoice.pk], now=now)
+    return issued[0] if issued else Invoice.objects.get(pk=invoice.pk)
+
+
+@transaction.atomic
+def issue_invoices(invoice_ids: Sequence[int], *, now: dt.datetime) -> list[Invoice]:
+    """Give drafts their numbers, in this order, their tax of the day and their snapshots; queue
+    their PDFs and their mail. All or nothing; returns those that nobody had issued before.
 
     Dated with the platform's local day. Due after the agency's payment terms; an invoice over
-    nothing is due at no date and paid at once. An invoice that is issued already is returned as
-    it is. Raises InvoiceRefusedError for one that says nothing, or comes to less than nothing.
+    nothing is due at no date and paid at once. Raises InvoiceRefusedError for one that says
+    nothing, or comes to less than nothing.
 
-    Locks the invoice, then its series, and commits everything together: no number without a
-    document and a message on the way.
+    Locks the invoices, then their series, and commits everything together: no number without a
+    document and a message on the way. As many queries for many as for one.
     """
-    invoice = lock_row(Invoice.objects.filter(pk=invoice.pk).select_related("client", "agency"))
-    if invoice.state != Invoice.State.DRAFT:
-        return invoice
+    rows = Invoice.objects.filter(pk__in=invoice_ids).select_related("client", "agency")
+    locked = {invoice.pk: invoice for invoice in lock_rows(rows)}
+    drafts = [locked[pk] for pk in invoice_ids if locked[pk].state == Invoice.State.DRAFT]
+    if not drafts:
+        return []
     platform = Platform.objects.get()
-    charges = charges_of(invoice)
-    priced = price_on(invoice, charges, local_date(now, platform.timezone))
-    _refuse_unfit(invoice, priced)
-    write_figures(invoice, priced)
-    _date(invoice, platform, now)
-    with translation.override(invoice.client.language):
-        frozen = freeze(invoice, priced, platform)
-        _number(invoice)
+    priced = _price(drafts, platform, now)
+    for one in priced:
+        _refuse_unfit(one)
+    write_lines(priced)
+    readers = recipients_of_all([draft.client for draft in drafts])
+    snapshots = freeze(priced, platform)
+    _number(drafts)
+    documents, mail = [], []
+    for invoice, frozen in zip(drafts, snapshots, strict=True):
         snapshot = msgspec.structs.replace(frozen, number=invoice.number)
         invoice.snapshot = snapshot.to_dict()
         invoice.state = Invoice.State.ISSUED if invoice.total else Invoice.State.PAID
-        invoice.save()
-        document = InvoiceDocument.objects.create(invoice=invoice, path=document_path(invoice))
-        queue_invoice_mail(invoice=invoice, snapshot=snapshot, path=document.path, now=now)
-    return invoice
-
-
-def _refuse_unfit(invoice: Invoice, priced: PricedInvoice) -> None:
-    if not priced.lines:
-        raise InvoiceRefusedError(f"{invoice} has nothing on it.")
-    if priced.total < 0:
-        raise InvoiceRefusedError(
-            f"{invoice} comes to {priced.total} {invoice.currency}. "
-            "Money that goes back needs a credit note, not an invoice."
-        )
+        document = InvoiceDocument(invoice=invoice, path=document_path(invoice))
+        documents.append(document)
+        recipients = readers[invoice.client_id]
+        mail.append(invoice_mail(invoice, snapshot, document.path, recipients, now=now))
+    Invoice.objects.bulk_update(drafts, ISSUED)
+    InvoiceDocument.objects.bulk_create(documents)
+    queue_mails(mail)
+    return drafts
 
 
 def preview_invoice(*, invoice: Invoice, now: dt.datetime) -> InvoiceSnapshot:
@@ -125,11 +147,31 @@ def preview_invoice(*, invoice: Invoice, now: dt.datetime) -> InvoiceSnapshot:
         return InvoiceSnapshot.from_dict(invoice.snapshot or {})
     draft = Invoice.objects.select_related("client", "agency").get(pk=invoice.pk)
     platform = Platform.objects.get()
-    priced = price_on(draft, charges_of(draft), local_date(now, platform.timezone))
-    draft.total = priced.total
-    _date(draft, platform, now)
-    with translation.override(draft.client.language):
-        return freeze(draft, priced, platform)
+    (snapshot,) = freeze(_price([draft], platform, now), platform)
+    return snapshot
+
+
+def _price(drafts: Sequence[Invoice], platform: Platform, now: dt.datetime) -> list[PricedInvoice]:
+    """The figures of drafts on the day of issue; dates them (on the objects)."""
+    today = local_date(now, platform.timezone)
+    charges = charges_of(drafts)
+    priced = price_drafts([(draft, charges.get(draft.pk, [])) for draft in drafts], day=today)
+    for draft in drafts:
+        terms = dt.timedelta(days=draft.agency.payment_terms_days)
+        draft.issued_at, draft.issue_date = now, today
+        draft.due_date = today + terms if draft.total else None
+    return priced
+
+
+def _refuse_unfit(priced: PricedInvoice) -> None:
+    invoice = priced.invoice
+    if not priced.lines:
+        raise InvoiceRefusedError(f"{invoice} has nothing on it.")
+    if priced.total < 0:
+        raise InvoiceRefusedError(
+            f"{invoice} comes to {priced.total} {invoice.currency}. "
+            "Money that goes back needs a credit note, not an invoice."
+        )
 
 
 def document_path(invoice: Invoice) -> str:
@@ -139,15 +181,9 @@ def document_path(invoice: Invoice) -> str:
     return f"{invoice.agency.slug}/{invoice.issue_date:%Y}/{invoice.number}.pdf"
 
 
-def _date(invoice: Invoice, platform: Platform, now: dt.datetime) -> None:
-    invoice.issued_at = now
-    invoice.issue_date = local_date(now, platform.timezone)
-    terms = dt.timedelta(days=invoice.agency.payment_terms_days)
-    invoice.due_date = invoice.issue_date + terms if invoice.total else None
-
-
-def _number(invoice: Invoice) -> None:
+def _number(drafts: Sequence[Invoice]) -> None:
     """Last of all locks and last of all reads: until we commit, nobody else can issue."""
-    year = f"{invoice.issue_date:%Y}"
-    taken = take_number(code=f"invoice-{year}", prefix=f"INV-{year}-")
-    invoice.series, invoice.sequence, invoice.number = taken
+    year = f"{drafts[0].issue_date:%Y}"
+    taken = take_numbers(len(drafts), code=f"invoice-{year}", prefix=f"INV-{year}-")
+    for invoice, number in zip(drafts, taken, strict=True):
+        invoice.series, invoice.sequence, invoice.number = number

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from email.utils import parseaddr
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ MAX_ATTEMPTS: Final = len(BACK_OFF) + 1
 _logger = logging.getLogger(__name__)
 
 
-def queue_mail(
+def message(
     *,
     agency: Agency,
     client: Client | None,
@@ -49,34 +49,44 @@ def queue_mail(
     attachment_name: str = "",
     now: dt.datetime,
 ) -> Mail:
-    """Write a message down, to be sent from ``now`` on; call it in the transaction of its cause.
+    """A message to be sent from ``now`` on, not saved.
 
-    ``key`` is what it is about, once: a second call returns the first message. With an attachment
-    it waits until that document is rendered. Without any recipient it is kept as failed and says
-    so, rather than being lost.
+    ``key`` is what it is about, once. With an attachment it waits until that document is
+    rendered. Without any recipient it is kept as failed and says so, rather than being lost.
     """
     state, error = Mail.State.PENDING, ""
     if not recipients:
         state, error = Mail.State.FAILED, "There is no address to send it to."
-    mail, _created = Mail.objects.get_or_create(
+    return Mail(
         key=key,
-        defaults={
-            "agency": agency,
-            "client": client,
-            "recipients": list(recipients),
-            "subject": " ".join(subject.split())[:300],
-            "body_text": body_text,
-            "body_html": body_html,
-            "attachment_path": attachment_path,
-            "attachment_name": attachment_name,
-            "message_id": message_id(key),
-            "not_before": now,
-            "created_at": now,
-            "state": state,
-            "error": error,
-        },
+        agency=agency,
+        client=client,
+        recipients=list(recipients),
+        subject=" ".join(subject.split())[:300],
+        body_text=body_text,
+        body_html=body_html,
+        attachment_path=attachment_path,
+        attachment_name=attachment_name,
+        message_id=message_id(key),
+        not_before=now,
+        created_at=now,
+        state=state,
+        error=error,
     )
-    return mail
+
+
+def queue_mail(mail: Mail) -> Mail:
+    """Write a message down; call it in the transaction of its cause.
+
+    The same key again is the first message, which is returned.
+    """
+    queue_mails([mail])
+    return Mail.objects.get(key=mail.key)
+
+
+def queue_mails(mail: Iterable[Mail]) -> None:
+    """`queue_mail` of several, in one query."""
+    Mail.objects.bulk_create(mail, ignore_conflicts=True)
 
 
 def message_id(key: str) -> str:

@@ -15,8 +15,10 @@ from typing import TypeVar
 from django.db import transaction
 from django.db.models import Q
 
+from agencyportal.core.locks import lock_row, lock_rows
 from billing.models import BillingPeriod, Charge, Invoice, Subscription
 from clients.models import Client
+from clients.services import windows
 
 from .closing import close_period
 from .drafting import draft_client
@@ -58,6 +60,7 @@ def _clients_with_work(now: dt.datetime) -> Iterator[Client]:
 
 
 def _rehearse_client(client: Client, now: dt.datetime, rehearsal: Rehearsal) -> None:
+    _lock(client)
     attempt = partial(_attempt, rehearsal)
     for subscription in Subscription.objects.for_client(client):
         attempt(str(subscription), partial(ensure_periods, subscription=subscription, now=now))
@@ -75,6 +78,14 @@ def _rehearse_client(client: Client, now: dt.datetime, rehearsal: Rehearsal) -> 
         issued = attempt(str(invoice), partial(issue_invoice, invoice=invoice, now=now))
         if issued is not None:
             rehearsal.invoices.append(issued)
+
+
+def _lock(client: Client) -> None:
+    """Everything that the steps lock, in the order in which others lock it: closing, drafting and
+    issuing each take several at once, where we go on one by one and give nothing back."""
+    windows.lock_workspaces(client.workspaces.values_list("pk", flat=True))
+    lock_row(Client.objects.filter(pk=client.pk))
+    lock_rows(Invoice.objects.for_client(client).filter(state=Invoice.State.DRAFT))
 
 
 def _next_due(client: Client, now: dt.datetime, failed: set[int]) -> BillingPeriod | None:

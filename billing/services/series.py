@@ -20,11 +20,17 @@ class Taken(NamedTuple):
 
 
 def take_number(*, code: str, prefix: str) -> Taken:
-    """Take the next number of the series ``code``, creating the series with ``prefix`` at 1.
+    """`take_numbers` of one."""
+    (taken,) = take_numbers(1, code=code, prefix=prefix)
+    return taken
+
+
+def take_numbers(count: int, *, code: str, prefix: str) -> list[Taken]:
+    """Take the next numbers of the series ``code``, creating the series with ``prefix`` at 1.
 
     Call it inside the transaction that issues: the series stays locked until that commits, so
-    numbers follow one another without gaps, and a rollback gives the number back. Take it last:
-    everybody else who issues waits. Locks: the document first, then its series.
+    numbers follow one another without gaps, and a rollback gives the numbers back. Take them
+    last: everybody else who issues waits. Locks: the documents first, then their series.
 
     Raises TransactionManagementError outside a transaction, where a crash would leave a gap, and
     ValueError when the series exists with another prefix.
@@ -35,10 +41,13 @@ def take_number(*, code: str, prefix: str) -> Taken:
             f"The series {code} prints {series.prefix!r}, not {prefix!r}: "
             "a series keeps its prefix; begin a new one."
         )
-    sequence = series.next_number
-    series.next_number = sequence + 1
+    first = series.next_number
+    series.next_number = first + count
     series.save(update_fields=["next_number"])
-    return Taken(series, sequence, f"{prefix}{sequence:0{DIGITS}d}")
+    return [
+        Taken(series, sequence, f"{prefix}{sequence:0{DIGITS}d}")
+        for sequence in range(first, first + count)
+    ]
 
 
 def _locked(code: str) -> DocumentSeries | None:

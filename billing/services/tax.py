@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -20,19 +21,28 @@ USUAL_REASONS: dict[TaxCategory, Promise] = {
 """Printed where the rate's row gives no wording of its own."""
 
 
-def treatment_of(*, client: Client, on: dt.date) -> TaxTreatment:
-    """How the platform's lines on an invoice dated ``on`` are taxed.
+def rates_in_force(clients: Iterable[Client], *, on: dt.date) -> dict[int, TaxRate]:
+    """The rates by which the platform's lines on invoices dated ``on`` are taxed, by client.
 
-    The rate that the client's agency has set for the client's country, the latest one in effect.
-    Without one (or without a country) nothing is taxed and the invoice says so: category O of
-    EN 16931. The reason is in the language that is active.
+    The one that the client's agency has set for the client's country, the latest one in effect;
+    a client without one is left out. One query.
     """
-    rate = (
-        TaxRate.objects.for_agency(client.agency_id)
-        .filter(country=client.country, effective_from__lte=on)
-        .order_by("-effective_from")
-        .first()
+    places = {client.pk: (client.agency_id, client.country) for client in clients}
+    rates = TaxRate.objects.filter(
+        agency__in={agency_id for agency_id, _ in places.values()},
+        country__in={country for _, country in places.values()},
+        effective_from__lte=on,
     )
+    latest = {(rate.agency_id, rate.country): rate for rate in rates.order_by("effective_from")}
+    return {pk: latest[place] for pk, place in places.items() if place in latest}
+
+
+def treatment_at(rate: TaxRate | None) -> TaxTreatment:
+    """How the platform's lines are taxed at a rate.
+
+    Without one nothing is taxed and the invoice says so: category O of EN 16931. The reason is in
+    the language that is active.
+    """
     if rate is None:
         return outside_scope()
     category = TaxCategory(rate.category)

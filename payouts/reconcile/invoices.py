@@ -22,7 +22,7 @@ from billing.models import (
     Payment,
     PeriodUsage,
 )
-from billing.services.invoice_snapshot import span_of
+from billing.services.usage_summary import span_of
 from billing.tax import TaxableLine, TaxCategory, TaxedDocument, TaxTreatment, tax_document
 
 from .findings import Checked, Finding, compare, difference, missing, unexpected

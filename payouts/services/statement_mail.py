@@ -6,7 +6,7 @@ import datetime as dt
 
 from agencyportal.core.money import format_money
 from billing.models import Mail
-from billing.services.mailing import queue_mail
+from billing.services.mailing import message, queue_mail
 from clients.models import Agency, AgencyMember
 from payouts.models import Payout
 
@@ -27,7 +27,7 @@ the platform's fee. Amounts depend on real usage and on what clients paid; none 
 def queue_statement_mail(payout: Payout, *, path: str, now: dt.datetime) -> Mail:
     """Write the message down; it is sent once the statement is rendered at ``path``."""
     number = payout.number
-    return queue_mail(
+    mail = message(
         agency=payout.agency,
         client=None,
         key=f"statement:{number}",
@@ -38,6 +38,7 @@ def queue_statement_mail(payout: Payout, *, path: str, now: dt.datetime) -> Mail
         attachment_name=f"{number}.pdf",
         now=now,
     )
+    return queue_mail(mail)
 
 
 def finance_addresses(agency: Agency) -> list[str]:

@@ -165,15 +165,15 @@ def test_one_client_that_cannot_be_drafted_holds_up_no_other(
 ):
     ledger.activated(acme_support)
     ledger.activated(birch_leads)
-    from billing.services import drafting
+    from billing.services import drafting, invoice_pricing
 
-    def price_on(invoice, charges, day):
+    def price(invoice, charges, treatment):
         if invoice.client.slug == "acme":
             raise RuntimeError("no rates for Acme")
-        return priced(invoice, charges, day)
+        return priced(invoice, charges, treatment)
 
-    priced = drafting.price_on
-    monkeypatch.setattr(drafting, "price_on", price_on)
+    priced = invoice_pricing.price
+    monkeypatch.setattr(drafting, "price", price)
     (draft,) = draft_invoices(now=NOON)
     assert draft.client.slug == "birch"
     assert "no rates for Acme" in caplog.text
@@ -219,7 +219,7 @@ def test_nothing_is_issued_when_one_part_fails(month, monkeypatch):
 
     (draft,) = draft_invoices(now=NOON)
     with monkeypatch.context() as patch:
-        patch.setattr(invoicing, "queue_invoice_mail", lambda **_: 1 / 0)
+        patch.setattr(invoicing, "invoice_mail", lambda *_, **__: 1 / 0)
         issued, failed = issue_due_invoices(now=NOON)
     assert issued == []
     assert failed == [f"{draft}: division by zero"]

@@ -15,6 +15,7 @@ from billing.services.mailing import (
     BACK_OFF,
     MAX_ATTEMPTS,
     STALE_AFTER,
+    message,
     message_id,
     queue_mail,
     send_due_mail,
@@ -44,7 +45,7 @@ def rendered(invoice, now) -> Invoice:
 @pytest.fixture
 def queue(northwind, now):
     def note(key: str, **fields) -> Mail:
-        return queue_mail(
+        mail = message(
             **{
                 "agency": northwind,
                 "client": None,
@@ -56,6 +57,7 @@ def queue(northwind, now):
                 **fields,
             }
         )
+        return queue_mail(mail)
 
     return note
 

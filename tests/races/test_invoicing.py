@@ -18,7 +18,7 @@ from django.db import IntegrityError
 from billing.models import DocumentSeries, Invoice, InvoiceDocument, InvoiceLine, Mail, Payment
 from billing.services import drafting, payments, series
 from billing.services.invoicing import draft_invoices, issue_due_invoices, issue_invoice
-from billing.services.mailing import queue_mail, send_due_mail
+from billing.services.mailing import message, queue_mail, send_due_mail
 from billing.services.payments import PaymentRefusedError, record_payment
 from billing.services.rendering import render_due
 from clients.models import Client, Workspace
@@ -132,7 +132,6 @@ def test_without_the_lock_two_drafters_take_the_same_charge(clients, monkeypatch
         return drafting.draft_client(client_id=client.pk, currency="USD", now=NOW)
 
     monkeypatch.setattr(drafting, "_bundles", both_read)
-    monkeypatch.setattr(drafting, "lock_row", lambda queryset: queryset.get())
     monkeypatch.setattr(drafting, "lock_rows", list)
 
     assert [type(error) for error in errors(at_once(2, draft))] == [IntegrityError]
@@ -190,7 +189,7 @@ def test_workers_at_once_render_every_document_once(clients, documents):
 
 def test_workers_at_once_send_every_message_once(northwind, monkeypatch):
     for number in range(12):
-        queue_mail(
+        mail = message(
             agency=northwind,
             client=None,
             key=f"m{number}",
@@ -199,6 +198,7 @@ def test_workers_at_once_send_every_message_once(northwind, monkeypatch):
             body_text="Hello",
             now=NOW,
         )
+        queue_mail(mail)
     sent: Counter[str] = Counter()
     monkeypatch.setattr(
         EmailMultiAlternatives, "send", lambda message: sent.update([message.subject])
