@@ -52,9 +52,9 @@ def _period_text(result: PeriodResult, currency: str, zone: ZoneInfo) -> str:
     return "\n".join(
         [
             f"{start} to {end}",
-            *_aligned([("unit", *USAGE_COLUMNS), *usage], left=1),
+            *aligned([("unit", *USAGE_COLUMNS), *usage], left=1),
             "",
-            *_aligned([("line", "", "quantity", "amount"), *lines, total], left=2),
+            *aligned([("line", "", "quantity", "amount"), *lines, total], left=2),
         ]
     )
 
@@ -71,7 +71,7 @@ def _date_text(instant: datetime, zone: ZoneInfo) -> str:
     return f"{local:%Y-%m-%d}" if is_midnight else f"{local:%Y-%m-%d %H:%M}"
 
 
-def _aligned(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
     """Rows as text, the first ``left`` columns to the left and the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
