@@ -6,11 +6,12 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
-from agencyportal.core.money import exact_arithmetic
+from agencyportal.core.money import exact_arithmetic, round_half_up
 
 ZERO: Final = Decimal(0)
+_K = TypeVar("_K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,33 @@ class Margin:
         with exact_arithmetic():
             # Multiplied out: a quotient rounded up would hide what is just below.
             return self.amount * 100 < self.floor_percent * self.price
+
+
+MOST_POINTS: Final = Decimal(1000)
+"""Points below a floor are counted up to here: of next to no price there is no end of them."""
+
+
+def points_below(margin: Margin) -> Decimal:
+    """By how many points of percent a margin is below its floor, to 6 places and at most
+    `MOST_POINTS`; 0 where it is not. 18 % under a floor of 30 are 12 points."""
+    if not margin.is_below_floor or margin.floor_percent is None:
+        return ZERO
+    if margin.price <= 0:
+        return MOST_POINTS
+    with exact_arithmetic():
+        points = margin.floor_percent - margin.amount * 100 / margin.price
+        # What is below by less than the last place is below all the same.
+        return min(max(round_half_up(points, 6), Decimal("0.000001")), MOST_POINTS)
+
+
+def shared_by_cost(amount: Decimal, costs: Mapping[_K, Decimal]) -> dict[_K, Decimal]:
+    """What a fee for several units is taken to be the price of, in proportion to their cost, to
+    4 places. Units without cost take nothing; without any cost nobody does."""
+    total = sum(costs.values(), ZERO)
+    if not total:
+        return dict.fromkeys(costs, ZERO)
+    with exact_arithmetic():
+        return {key: round_half_up(amount * cost / total, 4) for key, cost in costs.items()}
 
 
 def rule_in_force(

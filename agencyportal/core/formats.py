@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -9,6 +10,7 @@ from functools import cached_property
 
 from babel.core import Locale
 from babel.dates import format_date, format_interval, format_skeleton
+from babel.lists import format_list
 from babel.numbers import format_decimal, format_percent
 
 from agencyportal.core.documents import Span
@@ -80,6 +82,11 @@ class Formats:
         """Both days: "Jan 1 – 31, 2026"."""
         text: str = format_interval(span.first, span.last, "yMMMd", locale=self._babel)
         return text.replace("\u2009", " ").replace("\u202f", "\xa0")
+
+    def listed(self, names: Sequence[str]) -> str:
+        """ "one, two, and three"."""
+        written: str = format_list(names, locale=self._babel)
+        return written
 
     def country(self, code: str) -> str:
         name: str = self._babel.territories.get(code.upper(), code)

@@ -13,7 +13,7 @@ from agencyportal.core.periods import local_date, local_day_start
 from agencyportal.demo.cast import AGENCIES, OPERATOR, PLATFORM, RATES
 from agencyportal.demo.packages import PACKAGES
 from agencyportal.demo.roles import DemoAgency, DemoClient, DemoUnit, DemoWorkspace, Person
-from billing.models import AlertRule, PlanVersion, TaxRate
+from billing.models import AlertKind, AlertRule, PlanVersion, TaxRate
 from billing.services.plans import import_plan
 from clients.models import (
     Agency,
@@ -48,7 +48,7 @@ KEPT_BY = "acme-support"
 OPENING = 4
 """Months before the one in progress in which the packages went on sale."""
 
-ALERTS_AT = [80, 100]
+ALERTS_AT = ["80", "100"]
 """Percents of what a period entitles to."""
 
 
@@ -149,7 +149,12 @@ def seed_agency(demo: DemoAgency) -> Agency:
             defaults={"category": category, "percent": Decimal(percent)},
         )
     AlertRule.objects.get_or_create(
-        agency=agency, client=None, workspace=None, unit=None, defaults={"percents": ALERTS_AT}
+        agency=agency,
+        kind=AlertKind.PERCENT,
+        client=None,
+        workspace=None,
+        unit=None,
+        defaults={"levels": ALERTS_AT},
     )
     PayoutTerms.objects.get_or_create(agency=agency, defaults={"minimum_amount": Decimal(25)})
     PlatformFeeRule.objects.get_or_create(

@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce
 from agencyportal.core.fields import QuantityField
 from billing.models import (
     Alert,
+    AlertKind,
     AlertRule,
     BillingPeriod,
     Charge,
@@ -28,7 +29,7 @@ from billing.models import (
     TopUpPurchase,
     TopUpRequest,
 )
-from billing.thresholds import DEFAULT_PERCENTS
+from billing.thresholds import DEFAULT_PERCENTS, as_text
 from clients.models import (
     Agency,
     Client,
@@ -157,9 +158,10 @@ def labels(
 
 
 def alerts(client: Client) -> QuerySet[Alert]:
-    """Alerts that were raised, the latest first, with the percents that they name."""
+    """Alerts that the client is told of, the latest first, with the levels that they name."""
     return (
         Alert.objects.for_client(client)
+        .told_to_clients()
         .select_related("workspace", "unit", "period")
         .prefetch_related("crossings")
     )
@@ -170,8 +172,8 @@ def alert_rules(agency: Agency) -> list[AlertRule]:
     watches what. One that never had any gets the default at the first check, so it holds already.
     """
     rules = list(AlertRule.objects.for_agency(agency))
-    if not rules:
-        return [AlertRule(pk=0, agency=agency, percents=list(DEFAULT_PERCENTS))]
+    if all(rule.is_clients or rule.kind == AlertKind.MARGIN for rule in rules):
+        rules.append(AlertRule(pk=0, agency=agency, levels=as_text(DEFAULT_PERCENTS)))
     return [rule for rule in rules if rule.is_active]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import django_tables2 as tables
@@ -16,6 +17,7 @@ from agencyportal.portal.gifts import Gift
 from agencyportal.portal.purchases import Bought, person
 from agencyportal.portal.visits import Visit
 from billing.models import Alert, Invoice, TopUpRequest
+from billing.services.alert_words import words_of
 
 _NUM = {"td": {"class": "num"}, "th": {"class": "num"}}
 
@@ -150,16 +152,19 @@ class AlertTable(PortalTable):
     def render_crossings(self, record: Alert) -> str:
         return crossed(self.visit, record)
 
-    def render_used(self, record: Alert) -> str:
-        return self.writing.units(record.used, record.unit)
+    def render_used(self, record: Alert, value: Decimal) -> str:
+        return self.writing.units(value, record.unit) if record.unit is not None else ""
 
 
 def crossed(visit: Visit, alert: Alert) -> str:
-    """Every percent that one alert names: "80% and 100% of 1,500 conversations"."""
-    return _("%(percents)s of %(entitled)s") % {
-        "percents": visit.writing.percents([row.percent for row in alert.crossings.all()]),
-        "entitled": visit.writing.units(alert.entitled, alert.unit),
-    }
+    """Every level that one alert names, in words: "80% and 100% of 1,500 conversations"."""
+    return words_of(
+        alert,
+        [row.level for row in alert.crossings.all()],
+        place=alert.workspace.name,
+        currency=visit.client.currency,
+        locale=visit.writing.locale,
+    ).reached
 
 
 def invoice_state(visit: Visit, invoice: Invoice) -> tuple[str, str]:

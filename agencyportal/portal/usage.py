@@ -14,12 +14,13 @@ from django.utils.translation import gettext as _
 
 from agencyportal.core.periods import local_date
 from agencyportal.portal import charts, selectors
-from agencyportal.portal.forecast import Forecast, best_band, forecast, is_near
+from agencyportal.portal.forecast import best_band, is_near
 from agencyportal.portal.offers import Offer
 from agencyportal.portal.selectors import LabelSum
 from agencyportal.portal.terms import TermsInWords
 from agencyportal.portal.visits import Visit
 from billing.models import PlanAllowance, TopUpBand
+from billing.pace import Forecast, forecast
 from billing.selectors import Balance, balances
 from billing.waterfall import INCLUDED_KINDS, GrantKind
 from clients.models import Workspace

@@ -6,7 +6,6 @@ The words around them are English, marked for translation.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from functools import cached_property
@@ -14,7 +13,6 @@ from zoneinfo import ZoneInfo
 
 from babel.core import Locale
 from babel.dates import format_date, format_skeleton, format_time, get_timezone_location
-from babel.lists import format_list
 from babel.numbers import format_percent
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -84,15 +82,6 @@ class Writing(Formats):
         share = part / whole if whole else Decimal(0)
         text: str = format_percent(share, format="#,##0.0%", locale=Locale.parse(self.locale))
         return text
-
-    def percents(self, percents: Sequence[int]) -> str:
-        """ "80%, 90% and 100%"."""
-        return self.listed([self.percent(Decimal(percent)) for percent in percents])
-
-    def listed(self, names: Sequence[str]) -> str:
-        """ "one, two, and three"."""
-        written: str = format_list(names, locale=Locale.parse(self.locale))
-        return written
 
     def date_of(self, instant: dt.datetime) -> dt.date:
         return local_date(instant, self.timezone)

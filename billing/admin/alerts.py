@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django import forms
@@ -15,33 +16,39 @@ from agencyportal.core.admin_columns import told
 from agencyportal.core.admin_dialogs import dress
 from agencyportal.core.powers import Power
 from billing.models import Alert, AlertCrossing, AlertRule
-from billing.services.alerts import save_rule
-
-MOST = 1000
+from billing.services.alert_rules import save_rule
+from billing.services.alert_words import AlertWords, words_of
+from billing.thresholds import DEFAULT_PERCENTS, Kind, as_text, read_levels
 
 
 class AlertRuleForm(ScopedForm):
-    """Percents as people write them: ``80, 100``."""
+    """Levels as people write them: ``80, 100``."""
 
-    percents = forms.CharField(
-        help_text="Whole percents of what the period entitles to, as in 80, 100, 120."
+    levels = forms.CharField(
+        help_text=(
+            "With commas between: 80, 100. Percent: of what the period entitles to. Units, money: "
+            "what was used or spent in the period. Runs out early: days before the period's end. "
+            "Unusual usage: percent of the usual, as 300. Repeated overage: periods in a row, as "
+            "2. Margin: points below its floor, 0 for any."
+        )
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "percents" in self.fields:
-            dress(self.fields["percents"].widget)
-            known = self.instance.percents or [80, 100]
-            self.initial["percents"] = ", ".join(str(percent) for percent in known)
+        if "levels" in self.fields:
+            dress(self.fields["levels"].widget)
+            known = self.instance.levels or as_text(DEFAULT_PERCENTS)
+            self.initial["levels"] = ", ".join(known)
 
-    def clean_percents(self) -> list[int]:
-        parts = self.cleaned_data["percents"].replace("%", " ").replace(",", " ").split()
-        if not all(part.isascii() and part.isdigit() and len(part) <= 4 for part in parts):
-            raise forms.ValidationError("Write whole percents with commas between: 80, 100.")
-        percents = sorted({int(part) for part in parts})
-        if not percents or percents[0] < 1 or percents[-1] > MOST:
-            raise forms.ValidationError(f"Name at least one percent, from 1 to {MOST}.")
-        return percents
+    def clean_levels(self) -> list[str]:
+        parts = self.cleaned_data["levels"].replace("%", " ").replace(",", " ").split()
+        kind = self.cleaned_data.get("kind")
+        if kind is None:
+            raise forms.ValidationError("Choose first what is watched.")
+        try:
+            return as_text(read_levels(Kind(kind), sorted(set(parts), key=_by_size)))
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -49,6 +56,15 @@ class AlertRuleForm(ScopedForm):
         if workspace and client and workspace.client_id != client.pk:
             self.add_error("workspace", f"{workspace} belongs to {workspace.client}.")
         return cleaned
+
+
+def _by_size(text: object) -> Decimal:
+    """What is no number is refused afterwards, in words."""
+    try:
+        number = Decimal(str(text))
+    except InvalidOperation:
+        return Decimal(0)
+    return number if number.is_finite() else Decimal(0)
 
 
 @told("Told at")
@@ -69,8 +85,17 @@ class AlertRuleAdmin(ScopedModelAdmin):
     form = AlertRuleForm
     add_power = Power.ACT
     change_power = Power.ACT
-    list_display = (told_at, scope, "agency", "tells_client", "tells_agency", "is_active")
-    list_filter = ("is_active", "agency", "client")
+    list_display = (
+        told_at,
+        "kind",
+        scope,
+        "agency",
+        "tells_client",
+        "tells_agency",
+        "is_clients",
+        "is_active",
+    )
+    list_filter = ("kind", "is_active", "agency", "client")
     list_select_related = ("agency", "client", "workspace", "unit")
     search_fields = ("client__name", "workspace__slug", "unit__slug")
     autocomplete_fields = ("client", "workspace")
@@ -78,16 +103,22 @@ class AlertRuleAdmin(ScopedModelAdmin):
         "agency",
         ("client", "workspace"),
         "unit",
-        "percents",
+        "kind",
+        "levels",
         ("tells_client", "tells_agency"),
         "is_active",
     )
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What a client set for itself is the client's to change."""
+        is_theirs = isinstance(obj, AlertRule) and obj.is_clients
+        return not is_theirs and super().has_change_permission(request, obj)
 
     def write(
         self,
         request: HttpRequest,
         obj: Any,
-        form: Any,  # noqa: ARG002
+        form: Any,
         change: bool,
     ) -> None:
         if not change:
@@ -98,7 +129,8 @@ class AlertRuleAdmin(ScopedModelAdmin):
             client=obj.client,
             workspace=obj.workspace,
             unit=obj.unit,
-            percents=obj.percents,
+            kind=obj.kind,
+            levels=form.cleaned_data["levels"],
             tells_client=obj.tells_client,
             tells_agency=obj.tells_agency,
             is_active=obj.is_active,
@@ -108,34 +140,54 @@ class AlertRuleAdmin(ScopedModelAdmin):
 
 class CrossingInline(ScopedInline):
     model = AlertCrossing
-    fields = ("percent", "arming")
-    verbose_name_plural = "thresholds"
+    fields = ("level", "arming")
+    verbose_name_plural = "levels"
     show_change_link = False
 
 
-@told("Thresholds")
-def thresholds(alert: Alert) -> str:
-    return " · ".join(f"{crossing.percent} %" for crossing in alert.crossings.all())
+@told("What was reached")
+def what(alert: Alert) -> str:
+    return _words(alert).reached
+
+
+@told("In words")
+def in_words(alert: Alert) -> str:
+    return _words(alert).text
+
+
+def _words(alert: Alert) -> AlertWords:
+    client = alert.workspace.client
+    return words_of(
+        alert,
+        [crossing.level for crossing in alert.crossings.all()],
+        place=f"{alert.workspace.name} of {client.name}",
+        currency=client.currency,
+        locale="en",
+    )
 
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
     """What was crossed, when it was noticed, and the message about it."""
 
-    list_display = ("noticed_at", "workspace", "unit", thresholds, "used", "entitled")
-    list_filter = ("workspace", "unit")
-    list_select_related = ("workspace", "unit")
+    list_display = ("noticed_at", "workspace", "unit", "kind", what)
+    list_filter = ("kind", "workspace", "unit")
+    list_select_related = ("workspace__client", "unit", "period")
     search_fields = ("workspace__slug", "workspace__client__name", "unit__slug")
     date_hierarchy = "noticed_at"
     inlines = (CrossingInline,)
     fields = (
         ("workspace", "unit"),
         "period",
+        in_words,
+        ("kind", "measured", "against"),
         ("used", "entitled"),
         ("noticed_at", "rule"),
+        ("tells_client", "tells_agency"),
         "mail",
     )
+    readonly_fields = (in_words,)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        related = ("workspace", "unit", "period__workspace", "rule", "mail")
+        related = ("workspace__client", "unit", "period__workspace", "rule", "mail")
         return super().get_queryset(request).select_related(*related).prefetch_related("crossings")

@@ -1,6 +1,6 @@
 """What clients pay: plans, subscriptions, periods, credit, charges, invoices, payments."""
 
-from .alerts import Alert, AlertCrossing, AlertRule
+from .alerts import Alert, AlertCrossing, AlertKind, AlertRule, AlertsRead
 from .credits import CreditGrant, GrantRevocation, GrantUse, PeriodUsage, TopUpPurchase
 from .invoices import (
     Charge,
@@ -23,7 +23,9 @@ from .tax import TaxCategory, TaxRate
 __all__ = [
     "Alert",
     "AlertCrossing",
+    "AlertKind",
     "AlertRule",
+    "AlertsRead",
     "BillingPeriod",
     "Charge",
     "CollectedBy",

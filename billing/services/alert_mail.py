@@ -1,57 +1,69 @@
-"""The messages of an alert: one to the client, one to the agency, each in its own words."""
+"""The messages of a check: one to the client, one to the agency, each in its own words, about
+everything that the check found in one workspace."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.translation import gettext as _
 
 from agencyportal.core.formats import Formats
 from agencyportal.core.periods import local_date
-from billing.models import Alert, AlertRule, Mail
-from billing.selectors.usage import UnitBalance
+from billing.models import Alert, AlertKind, Mail
+from billing.selectors.balances import Balance
 from clients.models import AgencyMember, Client, ClientMember, Workspace
 
+from .alert_words import words_of
 from .mailing import message, queue_mail
 
 TOLD_ROLES = (AgencyMember.Role.OWNER, AgencyMember.Role.MANAGER)
 
+ABOUT_WHAT_IS_LEFT = (AlertKind.PERCENT, AlertKind.UNITS, AlertKind.FORECAST)
+"""Kinds after which people ask what is left, and what happens past it."""
 
-def queue_alert_mail(
-    *,
-    alert: Alert,
-    workspace: Workspace,
-    balance: UnitBalance,
-    rule: AlertRule,
-    percents: Sequence[int],
-    now: dt.datetime,
-) -> Mail | None:
-    """Queue what the rule asks for, in the transaction of the alert; the client's message, else
-    the agency's, else None."""
-    queued: list[Mail] = []
-    context = _context(workspace, balance, percents)
-    sides = [("client", rule.tells_client), ("agency", rule.tells_agency)]
-    for side, is_told in sides:
-        if is_told:
-            queued.append(_queue(alert, workspace, side, context, now))
-    return queued[0] if queued else None
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An alert with the levels that it lists, and how its unit stands, if it is about one now."""
+
+    alert: Alert
+    levels: tuple[Decimal, ...]
+    balance: Balance | None
+
+
+def queue_alert_mail(*, workspace: Workspace, raised: Sequence[Raised], now: dt.datetime) -> None:
+    """Queue what the rules ask for, in the transaction of the alerts, and note it on them: the
+    client's message, else the agency's."""
+    for_client = [row for row in raised if row.alert.tells_client]
+    for_agency = [row for row in raised if row.alert.tells_agency]
+    for rows, is_client in ((for_client, True), (for_agency, False)):
+        if not rows:
+            continue
+        mail = _queue(workspace, rows, now, is_client=is_client)
+        for row in rows:
+            if row.alert.mail_id is None:
+                Alert.objects.filter(pk=row.alert.pk).update(mail=mail)
+                row.alert.mail = mail
 
 
 def _queue(
-    alert: Alert, workspace: Workspace, side: str, context: dict[str, Any], now: dt.datetime
+    workspace: Workspace, rows: Sequence[Raised], now: dt.datetime, *, is_client: bool
 ) -> Mail:
     client = workspace.client
-    is_client = side == "client"
-    told = context | {"is_client": is_client}
+    side = "client" if is_client else "agency"
     with translation.override(Formats(client.language, client.currency).language):
+        told = _context(workspace, rows, is_client=is_client)
         mail = message(
             agency=workspace.agency,
             client=client if is_client else None,
-            key=f"alert:{alert.pk}:{side}",
+            key=f"alert:{rows[0].alert.pk}:{side}",
             recipients=admins_of(client) if is_client else managers_of(workspace),
             subject=render_to_string("mail/alert_subject.txt", told),
             body_text=render_to_string("mail/alert.txt", told),
@@ -76,26 +88,50 @@ def managers_of(workspace: Workspace) -> list[str]:
     return found or ([agency.email] if agency.email else [])
 
 
-def _context(workspace: Workspace, balance: UnitBalance, percents: Sequence[int]) -> dict[str, Any]:
+def _context(workspace: Workspace, rows: Sequence[Raised], *, is_client: bool) -> dict[str, Any]:
     client = workspace.client
     formats = Formats(client.language, client.currency)
+    place = workspace.name
+    if not is_client:
+        place = _("%(workspace)s of %(client)s") % {
+            "workspace": workspace.name,
+            "client": client.name,
+        }
+    told = [
+        words_of(
+            row.alert, row.levels, place=place, currency=client.currency, locale=client.language
+        )
+        for row in rows
+    ]
     return {
-        "agency": workspace.agency.name,
+        "is_client": is_client,
         "client": client.name,
+        "agency": workspace.agency.name,
         "colour": workspace.agency.brand_color,
         "contact": workspace.agency.email,
         "language": formats.bcp47,
         "workspace": workspace.name,
+        "alerts": [
+            {"words": words, "outlook": _outlook(row, formats)}
+            for words, row in zip(told, rows, strict=True)
+        ],
+        "title": told[0].title if len(told) == 1 else "",
+        "count": len(told),
+        "link": f"{settings.PORTAL_BASE_URL}/portal/{client.pk}/",
+    }
+
+
+def _outlook(row: Raised, formats: Formats) -> dict[str, Any] | None:
+    """What is left of a unit and what happens past it, for kinds that make one ask."""
+    balance = row.balance
+    if balance is None or row.alert.kind not in ABOUT_WHAT_IS_LEFT:
+        return None
+    return {
         "unit": balance.unit.plural,
-        "used": formats.quantity(balance.used),
-        "entitled": formats.quantity(balance.granted),
         "remaining": formats.quantity(balance.remaining),
         "overage": formats.quantity(balance.overage) if balance.overage else "",
         "has_remaining": bool(balance.remaining),
-        "percents": ", ".join(f"{percent} %" for percent in percents),
-        "highest": max(percents),
         "policy": balance.policy,
-        "blocks": balance.cap is not None,
+        "blocks": balance.blocks,
         "resets_on": formats.long_day(local_date(balance.resets_at, balance.period.timezone)),
-        "link": f"{settings.PORTAL_BASE_URL}/portal/{client.pk}/",
     }

@@ -1,9 +1,9 @@
-"""Tells people before it hurts: thresholds of what a period entitles to (ENGINE 10).
+"""Tells people before it hurts: levels of usage, money and margin that are reached (ENGINE 10).
 
 A check looks at workspaces in whose running windows something changed since the last one
 (`UsageWindow.watched`). What was crossed is written down with its messages in one transaction; a
-unique constraint on rule, period, unit, percent and arming lets it happen once, however many
-checks run at the same time.
+unique constraint on rule, period, unit, level and arming lets it happen once, however many checks
+run at the same time.
 """
 
 from __future__ import annotations
@@ -11,32 +11,29 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
-from agencyportal.core.locks import lock_row
 from billing.models import Alert, AlertCrossing, AlertRule, CreditGrant
-from billing.refusals import RefusedError
-from billing.selectors.usage import UnitBalance, unit_balances
-from billing.thresholds import DEFAULT_PERCENTS, Rule, crossed, rule_for, wrong_with
-from clients.models import Agency, Client, UsageUnit, UsageWindow, User, Workspace
+from billing.selectors.alerts import Noticed, readings
+from billing.thresholds import Kind, Watch, crossed, watches
+from clients.models import UsageUnit, UsageWindow, Workspace
 from clients.services import windows
 
-from .alert_mail import queue_alert_mail
+from .alert_mail import Raised, queue_alert_mail
+from .alert_rules import as_rule, look_again, rules_of, save_rule, set_own_rule
 
 ARMING_KINDS: Final = (
     CreditGrant.Kind.ADJUSTMENT,
     CreditGrant.Kind.PROMOTIONAL,
     CreditGrant.Kind.TOP_UP,
 )
-"""Credit that makes thresholds count anew. Allowance and rollover come with their period."""
+"""Credit that makes levels count anew. Allowance and rollover come with their period."""
 
 _logger = logging.getLogger(__name__)
-
-
-# --- Checking ----------------------------------------------------------------------------------
 
 
 def check_alerts(*, now: dt.datetime, limit: int | None = None) -> int:
@@ -46,7 +43,7 @@ def check_alerts(*, now: dt.datetime, limit: int | None = None) -> int:
     """
     raised = 0
     changed = Q(watched=None) | ~Q(used=F("watched"))
-    running = UsageWindow.objects.filter(changed, start__lte=now, end__gt=now, used__gt=0)
+    running = UsageWindow.objects.filter(changed, start__lte=now, end__gt=now)
     ids = running.order_by("workspace_id").values_list("workspace_id", flat=True).distinct()
     for workspace_id in list(ids[:limit]):
         try:
@@ -61,7 +58,8 @@ def check_alerts(*, now: dt.datetime, limit: int | None = None) -> int:
 
 @transaction.atomic
 def check_workspace(*, workspace_id: int, now: dt.datetime) -> list[Alert]:
-    """Raise what a workspace's usage has crossed, one alert for each unit.
+    """Raise what a workspace has crossed: an alert for each rule and unit, and one message about
+    all of them to each side.
 
     Holds the workspace shared, so that no credit comes between; then the windows. Raises
     IntegrityError where another check raises the same.
@@ -70,57 +68,76 @@ def check_workspace(*, workspace_id: int, now: dt.datetime) -> list[Alert]:
     workspace = Workspace.objects.select_related("agency", "client").get(pk=workspace_id)
     running = workspace.windows.filter(start__lte=now, end__gt=now).order_by("pk")
     seen = list(running.values_list("pk", "used"))
-    rules = rules_of(workspace.agency)
-    alerts = [
-        alert
-        for balance in unit_balances(workspace=workspace, now=now)
-        if (alert := _check_unit(workspace, balance, rules, now)) is not None
-    ]
+    rules = {rule.pk: rule for rule in rules_of(workspace.agency)}
+    raised = _raise_all(workspace, rules, now)
+    queue_alert_mail(workspace=workspace, raised=raised, now=now)
     for pk, used in seen:
         UsageWindow.objects.filter(pk=pk).update(watched=used)
-    return alerts
+    return [row.alert for row in raised]
 
 
-def _check_unit(
-    workspace: Workspace, balance: UnitBalance, rules: Sequence[AlertRule], now: dt.datetime
-) -> Alert | None:
-    found = rule_for(
-        map(as_rule, rules),
-        client_id=workspace.client_id,
-        workspace_id=workspace.pk,
-        unit_id=balance.unit.pk,
+def _raise_all(workspace: Workspace, rules: dict[int, AlertRule], now: dt.datetime) -> list[Raised]:
+    """Everything newly crossed, written down."""
+    watching = [as_rule(rule) for rule in rules.values()]
+    tells = {pk: (rule.tells_client, rule.tells_agency) for pk, rule in rules.items()}
+    found = []
+    for noticed in readings(
+        workspace=workspace, kinds={rule.kind for rule in watching if rule.levels}, now=now
+    ):
+        for watch in watches(
+            watching,
+            kind=noticed.reading.kind,
+            client_id=workspace.client_id,
+            workspace_id=workspace.pk,
+            unit_id=noticed.unit.pk if noticed.unit is not None else None,
+            tells=tells,
+        ):
+            raised = _check(workspace, noticed, watch, rules[watch.rule.id], now)
+            found += [raised] if raised is not None else []
+    return found
+
+
+def _check(
+    workspace: Workspace, noticed: Noticed, watch: Watch, rule: AlertRule, now: dt.datetime
+) -> Raised | None:
+    reached = crossed(watch.rule.levels, noticed.reading)
+    if not reached:
+        return None
+    arming = _arming(workspace, noticed.unit, now) + rule.revision
+    told = set(
+        AlertCrossing.objects.filter(
+            rule=rule, period=noticed.period, unit=noticed.unit, arming=arming
+        ).values_list("level", flat=True)
     )
-    if found is None:
-        return None
-    percents = crossed(found.percents, used=balance.used, entitled=balance.granted)
-    if not percents:
-        return None
-    rule = next(rule for rule in rules if rule.pk == found.id)
-    arming = _arming(workspace, balance.unit, now)
-    told = AlertCrossing.objects.filter(
-        rule=rule, period=balance.period, unit=balance.unit, arming=arming
-    ).values_list("percent", flat=True)
-    new = [percent for percent in percents if percent not in set(told)]
-    return _raise(workspace, balance, rule, new, arming, now) if new else None
+    new = [level for level in reached if level not in told]
+    return _raise(workspace, noticed, watch, rule, new, arming, now) if new else None
 
 
 def _raise(
     workspace: Workspace,
-    balance: UnitBalance,
+    noticed: Noticed,
+    watch: Watch,
     rule: AlertRule,
-    percents: Sequence[int],
+    levels: Sequence[Decimal],
     arming: int,
     now: dt.datetime,
-) -> Alert:
+) -> Raised:
+    reading, balance = noticed.reading, noticed.balance
     alert = Alert.objects.create(
         agency_id=workspace.agency_id,
         workspace=workspace,
-        unit=balance.unit,
-        period=balance.period,
+        unit=noticed.unit,
+        period=noticed.period,
         rule=rule,
-        used=balance.used,
-        entitled=balance.granted,
+        kind=reading.kind,
+        used=balance.used if balance else None,
+        entitled=balance.granted if balance else None,
+        measured=reading.measured,
+        against=reading.against,
+        details=dict(reading.details),
         arming=arming,
+        tells_client=watch.tells_client and reading.kind is not Kind.MARGIN,
+        tells_agency=watch.tells_agency,
         noticed_at=now,
         created_at=now,
     )
@@ -128,94 +145,30 @@ def _raise(
         AlertCrossing(
             alert=alert,
             rule=rule,
-            period=balance.period,
-            unit=balance.unit,
-            percent=percent,
+            period=noticed.period,
+            unit=noticed.unit,
+            level=level,
             arming=arming,
         )
-        for percent in percents
+        for level in levels
     )
-    mail = queue_alert_mail(
-        alert=alert, workspace=workspace, balance=balance, rule=rule, percents=percents, now=now
+    return Raised(alert, tuple(levels), balance)
+
+
+def _arming(workspace: Workspace, unit: UsageUnit | None, now: dt.datetime) -> int:
+    """How often credit has come since ever: levels count anew after each."""
+    given = CreditGrant.objects.filter(
+        workspace=workspace, kind__in=ARMING_KINDS, effective_at__lte=now
     )
-    if mail is not None:
-        Alert.objects.filter(pk=alert.pk).update(mail=mail)
-        alert.mail = mail
-    return alert
+    return (given.filter(unit=unit) if unit is not None else given).count()
 
 
-def _arming(workspace: Workspace, unit: UsageUnit, now: dt.datetime) -> int:
-    """How often credit has come since ever: thresholds count anew after each."""
-    given = CreditGrant.objects.filter(workspace=workspace, unit=unit, kind__in=ARMING_KINDS)
-    return given.filter(effective_at__lte=now).count()
-
-
-# --- Rules -------------------------------------------------------------------------------------
-
-
-def rules_of(agency: Agency) -> list[AlertRule]:
-    """The active rules of an agency. One that never had any is given the default: 80 and 100 %,
-    for everything, told to both sides. Call it in a transaction."""
-    rules = list(AlertRule.objects.for_agency(agency).order_by("pk"))
-    if not rules:
-        lock_row(Agency.objects.filter(pk=agency.pk))
-        rules = list(AlertRule.objects.for_agency(agency).order_by("pk"))
-    if not rules:
-        rules = [AlertRule.objects.create(agency=agency, percents=list(DEFAULT_PERCENTS))]
-    return [rule for rule in rules if rule.is_active]
-
-
-@transaction.atomic
-def save_rule(
-    *,
-    agency: Agency,
-    percents: Sequence[int],
-    now: dt.datetime,
-    created_by: User | None = None,
-    rule: AlertRule | None = None,
-    client: Client | None = None,
-    workspace: Workspace | None = None,
-    unit: UsageUnit | None = None,
-    tells_client: bool = True,
-    tells_agency: bool = True,
-    is_active: bool = True,
-) -> AlertRule:
-    """Make a rule, or change ``rule``; what is reached already is told at the next check.
-
-    ``percents`` may be empty: then nothing is told within its scope. Raises RefusedError for
-    percents that are none, and for a scope of another agency.
-    """
-    if (wrong := wrong_with(percents)) is not None:
-        raise RefusedError(wrong)
-    for part in (client, workspace, unit, rule):
-        if part is not None and part.agency_id != agency.pk:
-            raise RefusedError(f"{part} is not of {agency}.")
-    saved = rule or AlertRule(agency=agency, created_by=created_by, created_at=now)
-    saved.client, saved.workspace, saved.unit = client, workspace, unit
-    saved.percents = list(percents)
-    saved.tells_client, saved.tells_agency = tells_client, tells_agency
-    saved.is_active = is_active
-    saved.save()
-    look_again(agency=agency, now=now)
-    return saved
-
-
-def look_again(*, agency: Agency, now: dt.datetime) -> None:
-    """Have the next check look at all of an agency's running windows. For whoever saves rules."""
-    ids = UsageWindow.objects.for_agency(agency).filter(
-        start__lte=now, end__gt=now, watched__isnull=False
-    )
-    # In the order of keys, as recording locks them.
-    for pk in ids.order_by("pk").values_list("pk", flat=True):
-        UsageWindow.objects.filter(pk=pk).update(watched=None)
-
-
-def as_rule(row: AlertRule) -> Rule:
-    """A row as `thresholds.rule_for` takes it."""
-    return Rule(
-        id=row.pk,
-        percents=tuple(row.percents),
-        client_id=row.client_id,
-        workspace_id=row.workspace_id,
-        unit_id=row.unit_id,
-    )
+__all__ = [
+    "as_rule",
+    "check_alerts",
+    "check_workspace",
+    "look_again",
+    "rules_of",
+    "save_rule",
+    "set_own_rule",
+]

@@ -40,10 +40,10 @@ def use(workspace, quantity: int, at: dt.datetime = NOW, unit: str = "conversati
     record_events(workspace=workspace, events=[sent], now=at)
 
 
-def told() -> list[tuple[int, ...]]:
+def told() -> list[tuple[Decimal, ...]]:
     """The percents that each alert so far lists, in the order in which they came."""
     alerts = Alert.objects.order_by("pk")
-    return [tuple(alert.crossings.values_list("percent", flat=True)) for alert in alerts]
+    return [tuple(alert.crossings.values_list("level", flat=True)) for alert in alerts]
 
 
 def test_below_the_first_threshold_nobody_is_told(started):
@@ -136,26 +136,26 @@ class TestRules:
         check_alerts(now=NOW)
 
         rule = AlertRule.objects.get(agency=northwind)
-        assert (rule.percents, rule.tells_client, rule.tells_agency) == ([80, 100], True, True)
+        assert (rule.levels, rule.tells_client, rule.tells_agency) == (["80", "100"], True, True)
 
     def test_a_rule_that_comes_later_is_told_of_what_is_reached(self, started, northwind):
         use(started, 60)
         check_alerts(now=NOW)
 
-        save_rule(agency=northwind, percents=[50], workspace=started, now=NOW)
+        save_rule(agency=northwind, levels=["50"], workspace=started, now=NOW)
 
         check_alerts(now=NOW)
         assert told() == [(50,)]
 
     def test_a_rule_without_percents_keeps_quiet(self, started, northwind, acme):
-        save_rule(agency=northwind, percents=[80], now=NOW)
-        save_rule(agency=northwind, percents=[], client=acme, now=NOW)
+        save_rule(agency=northwind, levels=["80"], now=NOW)
+        save_rule(agency=northwind, levels=[], client=acme, now=NOW)
         use(started, 100)
 
         assert check_alerts(now=NOW) == 0
 
     def test_a_rule_that_is_off_is_none(self, started, northwind):
-        save_rule(agency=northwind, percents=[80], now=NOW, is_active=False)
+        save_rule(agency=northwind, levels=["80"], now=NOW, is_active=False)
         use(started, 100)
 
         assert check_alerts(now=NOW) == 0
@@ -163,10 +163,10 @@ class TestRules:
 
     def test_rules_are_the_agencys_own(self, started, northwind, cedar, harbor):
         with pytest.raises(RefusedError, match="is not of Northwind"):
-            save_rule(agency=northwind, percents=[80], client=cedar, now=NOW)
+            save_rule(agency=northwind, levels=["80"], client=cedar, now=NOW)
         with pytest.raises(RefusedError, match="Whole percents"):
-            save_rule(agency=northwind, percents=[0], now=NOW)
-        save_rule(agency=harbor, percents=[10], now=NOW)
+            save_rule(agency=northwind, levels=["0"], now=NOW)
+        save_rule(agency=harbor, levels=["10"], now=NOW)
         use(started, 20)
 
         assert check_alerts(now=NOW) == 0
@@ -223,7 +223,7 @@ class TestMessages:
     )
     def test_a_rule_says_who_is_told(self, started, northwind, client_is, agency_is, keys):
         save_rule(
-            agency=northwind, percents=[80], now=NOW, tells_client=client_is, tells_agency=agency_is
+            agency=northwind, levels=["80"], now=NOW, tells_client=client_is, tells_agency=agency_is
         )
         use(started, 85)
 
@@ -243,20 +243,18 @@ class TestMessages:
 def test_one_workspace_that_fails_holds_up_no_other(
     started, acme_docs, conversation, monkeypatch, caplog
 ):
-    from billing.selectors.usage import unit_balances
-    from billing.services import alerts
+    from billing.selectors import alerts, balances
 
     subscribe(acme_docs, starter(allowances=[allowance(included="100")]), JANUARY)
     for workspace in (started, acme_docs):
         use(workspace, 100)
-    balances = unit_balances
 
     def fails(*, workspace, now):
         if workspace == started:
             raise ZeroDivisionError
         return balances(workspace=workspace, now=now)
 
-    monkeypatch.setattr(alerts, "unit_balances", fails)
+    monkeypatch.setattr(alerts, "balances", fails)
 
     assert check_alerts(now=NOW) == 1
     assert Alert.objects.get().workspace == acme_docs

@@ -149,5 +149,5 @@ def house(
         label="orders",
     )
     record_events(workspace=acme_support, events=[used], now=now)
-    AlertRule.objects.create(agency=client.agency, percents=[80, 100])
+    AlertRule.objects.create(agency=client.agency, levels=["80", "100"])
     return House(client, acme_support, invoice, subscription.plan_version.top_ups.get())

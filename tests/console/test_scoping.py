@@ -63,7 +63,7 @@ def tables(page: Any) -> dict[str, Any]:
 
 
 def rule(**said: Any) -> dict[str, Any]:
-    return {"percents": "80", "is_active": "on", **said}
+    return {"kind": "percent", "levels": "80", "is_active": "on", **said}
 
 
 def test_a_foreign_row_cannot_be_chosen(
@@ -92,12 +92,12 @@ def test_rows_of_two_agencies_are_not_joined_by_who_sees_both(
 def test_a_rule_is_written_and_its_history_begins(
     story: Story, northwind: Agency, as_manager: Browser
 ) -> None:
-    said = rule(agency=northwind.pk, client=story.client.pk, percents="100, 80 %")
+    said = rule(agency=northwind.pk, client=story.client.pk, levels="100, 80 %")
 
     response = as_manager.post("/admin/billing/alertrule/add/", said)
 
     assert response.status_code == 302, response.context["adminform"].form.errors
-    assert AlertRule.objects.get().percents == [80, 100]
+    assert AlertRule.objects.get().levels == ["80", "100"]
     history = as_manager.get(f"/admin/billing/alertrule/{AlertRule.objects.get().pk}/history/")
     assert "manager@northwind.example" in history.content.decode()
 
@@ -109,14 +109,14 @@ def test_a_rule_that_is_written_is_looked_at_by_the_next_check(
     one that is changed to 60."""
     moment = timezone.now()
     add, told = "/admin/billing/alertrule/add/", Alert.objects.count
-    as_manager.post(add, rule(agency=northwind.pk, percents="80"))
+    as_manager.post(add, rule(agency=northwind.pk, levels="80"))
     assert check_alerts(now=moment) == 1
 
-    as_manager.post(add, rule(agency=northwind.pk, client=story.client.pk, percents="50"))
+    as_manager.post(add, rule(agency=northwind.pk, client=story.client.pk, levels="50"))
     assert (check_alerts(now=moment), told()) == (1, 2)
 
     row = AlertRule.objects.get(client=story.client)
-    changed = rule(agency=northwind.pk, client=story.client.pk, percents="50, 60")
+    changed = rule(agency=northwind.pk, client=story.client.pk, levels="50, 60")
     as_manager.post(f"/admin/billing/alertrule/{row.pk}/change/", changed)
     assert (check_alerts(now=moment), told()) == (1, 3)
     row.refresh_from_db()

@@ -98,7 +98,7 @@ Row = Callable[[], models.Model]
         (committed, {"event": None}),
         (Alert.objects.get, {"used": Decimal(79)}),
         (Alert.objects.get, {"entitled": Decimal(1000)}),
-        (AlertCrossing.objects.get, {"percent": 95}),
+        (AlertCrossing.objects.get, {"level": Decimal(95)}),
         (AlertCrossing.objects.get, {"arming": 3}),
     ],
 )
@@ -129,4 +129,4 @@ def test_what_is_held_by_nothing_that_is_there_is_named(capsys):
 
 def test_the_story_has_an_alert_and_a_rule():
     assert Alert.objects.get().used == 90
-    assert AlertRule.objects.get().percents == [80, 100]
+    assert AlertRule.objects.get().levels == ["80", "100"]

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from agencyportal.core.colours import contrast_between, mixed
 from agencyportal.portal import charts
 from agencyportal.portal.brand import sheet, sheet_name
-from agencyportal.portal.forecast import Forecast, best_band, forecast, is_near
+from agencyportal.portal.forecast import best_band, is_near
 from agencyportal.portal.writing import Writing
+from billing.pace import Forecast, forecast
 
 D = Decimal
 START = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)

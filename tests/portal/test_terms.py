@@ -218,10 +218,10 @@ def said(percents: str, scope: str) -> str:
 
 
 def test_rules_are_sentences(story, admin, northwind, harbor, birch):
-    AlertRule.objects.create(agency=northwind, percents=[80, 100])
-    AlertRule.objects.create(agency=northwind, client=birch, percents=[11])
-    AlertRule.objects.create(agency=harbor, percents=[12])
-    AlertRule.objects.create(agency=northwind, percents=[13], is_active=False)
+    AlertRule.objects.create(agency=northwind, levels=["80", "100"])
+    AlertRule.objects.create(agency=northwind, client=birch, levels=["11"])
+    AlertRule.objects.create(agency=harbor, levels=["12"])
+    AlertRule.objects.create(agency=northwind, levels=["13"], is_active=False)
     text = text_of(admin.get(story.url("alerts/")))
     assert said("80% and 100%", "each workspace") in text
     for hidden in ("11%", "12%", "13%"):
@@ -231,23 +231,23 @@ def test_rules_are_sentences(story, admin, northwind, harbor, birch):
 def test_only_the_rule_that_counts_is_said(two_workspaces, acme):
     """That of the workspace takes the place of the agency's there, and nowhere else."""
     support, _docs, _page = two_workspaces
-    rules = rules_of(acme, {"percents": [80]}, {"percents": [50], "workspace": support})
+    rules = rules_of(acme, {"levels": ["80"]}, {"levels": ["50"], "workspace": support})
     assert rules == [said("80%", "Documents"), said("50%", "Acme support chat")]
 
 
 def test_the_latest_of_equal_rules_counts(two_workspaces, acme):
-    assert rules_of(acme, {"percents": [80]}, {"percents": [90]}) == [said("90%", "each workspace")]
+    assert rules_of(acme, {"levels": ["80"]}, {"levels": ["90"]}) == [said("90%", "each workspace")]
 
 
 def test_a_clients_rule_comes_before_one_for_a_unit(two_workspaces, acme):
     *_workspaces, page = two_workspaces
-    rules = rules_of(acme, {"percents": [80], "client": acme}, {"percents": [50], "unit": page})
+    rules = rules_of(acme, {"levels": ["80"], "client": acme}, {"levels": ["50"], "unit": page})
     assert rules == [said("80%", "each workspace")]
 
 
 def test_a_rule_for_a_unit_comes_before_one_for_all(two_workspaces, acme):
     *_workspaces, page = two_workspaces
-    rules = rules_of(acme, {"percents": [80]}, {"percents": [50], "unit": page})
+    rules = rules_of(acme, {"levels": ["80"]}, {"levels": ["50"], "unit": page})
     assert rules == [
         said("80%", "each workspace (conversations)"),
         said("50%", "each workspace (pages)"),
@@ -256,8 +256,8 @@ def test_a_rule_for_a_unit_comes_before_one_for_all(two_workspaces, acme):
 
 def test_a_silent_rule_is_named(two_workspaces, acme):
     _support, docs, page = two_workspaces
-    silent = {"percents": [], "workspace": docs, "unit": page}
-    assert rules_of(acme, {"percents": [80]}, silent) == [
+    silent = {"levels": [], "workspace": docs, "unit": page}
+    assert rules_of(acme, {"levels": ["80"]}, silent) == [
         said("80%", "each workspace (conversations)"),
         "About each workspace (pages) nobody is told.",
     ]
@@ -265,8 +265,8 @@ def test_a_silent_rule_is_named(two_workspaces, acme):
 
 def test_a_unit_of_one_workspace_is_named_with_it(two_workspaces, conversation, acme):
     _support, docs, _page = two_workspaces
-    one = {"percents": [50], "workspace": docs, "unit": conversation}
-    assert rules_of(acme, {"percents": [80]}, one) == [
+    one = {"levels": ["50"], "workspace": docs, "unit": conversation}
+    assert rules_of(acme, {"levels": ["80"]}, one) == [
         said("80%", "Acme support chat and Documents (pages)"),
         said("50%", "Documents (conversations)"),
     ]
@@ -277,7 +277,7 @@ def test_the_default_is_said_before_the_first_check_makes_it(two_workspaces, acm
 
 
 def test_without_rules_and_alerts_the_page_says_so(story, admin, northwind):
-    AlertRule.objects.create(agency=northwind, percents=[80], is_active=False)
+    AlertRule.objects.create(agency=northwind, levels=["80"], is_active=False)
     text = text_of(admin.get(story.url("alerts/")))
     assert "No alert is set up." in text
     assert "None so far." in text

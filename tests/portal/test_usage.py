@@ -110,7 +110,7 @@ def test_what_is_held_is_not_left(page, story):
 
 def test_recent_alerts_are_on_the_page(page, story, conversation):
     period = story.workspace.periods.get(start=MARCH)
-    rule = AlertRule.objects.create(agency=story.client.agency, percents=[50, 80])
+    rule = AlertRule.objects.create(agency=story.client.agency, levels=["50", "80"])
     alert = Alert.objects.create(
         agency=story.client.agency,
         workspace=story.workspace,
@@ -119,12 +119,14 @@ def test_recent_alerts_are_on_the_page(page, story, conversation):
         rule=rule,
         used=850,
         entitled=1000,
+        measured=850,
+        against=1000,
         arming=0,
         noticed_at=at(9),
     )
     for percent in (50, 80):
         AlertCrossing.objects.create(
-            alert=alert, rule=rule, period=period, unit=conversation, percent=percent, arming=0
+            alert=alert, rule=rule, period=period, unit=conversation, level=percent, arming=0
         )
     text = page()
     assert "50% and 80% of 1,000 conversations" in text

@@ -27,7 +27,7 @@ CHECKERS = 6
 def reached(acme_support, conversation, northwind):
     subscribe(acme_support, starter(allowances=[allowance(included="100")]), JANUARY)
     use(acme_support, 100)
-    AlertRule.objects.create(agency=northwind, percents=[80, 100])
+    AlertRule.objects.create(agency=northwind, levels=["80", "100"])
     return acme_support
 
 
@@ -62,7 +62,7 @@ def test_with_it_one_of_them_does(monkeypatch, reached):
 
     assert Counter(results) == {0: CHECKERS - 1, 1: 1}
     assert Alert.objects.count() == 1
-    assert sorted(AlertCrossing.objects.values_list("percent", flat=True)) == [80, 100]
+    assert sorted(AlertCrossing.objects.values_list("level", flat=True)) == [80, 100]
     assert Mail.objects.count() == 2
 
 

@@ -322,7 +322,7 @@ def _alert(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetim
         client=deployment.client,
         workspace=workspace,
         unit=unit,
-        percents=[80],
+        levels=["80"],
         created_by=owner,
     )
     period = workspace.periods.get(start__lte=now, end__gt=now)
@@ -334,10 +334,12 @@ def _alert(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetim
         rule=rule,
         used=900,
         entitled=1000,
+        measured=900,
+        against=1000,
         arming=0,
         mail=workspace.client.mail.order_by("pk")[0],
         noticed_at=now,
     )
     AlertCrossing.objects.create(
-        alert=alert, rule=rule, period=period, unit=unit, percent=80, arming=0
+        alert=alert, rule=rule, period=period, unit=unit, level=80, arming=0
     )
