@@ -16,7 +16,7 @@ from agencyportal.core.money import plain
 from billing import margin
 from billing.models import BillingPeriod, Charge, LineKind, MarginRule, PeriodUsage
 from billing.pace import days_early, forecast
-from billing.services.overage import margin_rules, price_overage
+from billing.services.overage import MarginRules, price_overage
 from billing.services.plans import terms_of
 from billing.spikes import REACH, spike
 from billing.thresholds import LIMITS, Kind, Reading
@@ -119,6 +119,7 @@ class _Books:
         """What the running period's overage would be charged at now, by unit."""
         terms = terms_of(self.period.plan_version)
         allowances = {allowance.unit: allowance for allowance in terms.plan.allowances}
+        rules = MarginRules([self.period])
         found = {}
         for balance in self.balances:
             allowance = allowances.get(balance.unit.slug)
@@ -126,7 +127,7 @@ class _Books:
                 continue
             cost = self.costs.get(balance.unit.pk, ZERO)
             price = price_overage(
-                self.period, balance.unit.pk, allowance.overage, balance.result, cost
+                self.period, balance.unit.pk, allowance.overage, balance.result, cost, rules
             )
             found[balance.unit.pk] = price.amount if price else ZERO
         return found
@@ -239,11 +240,12 @@ class _Books:
     ) -> Iterator[Noticed]:
         charged = _charged(period, without=LineKind.OVERAGE)
         # Fees are for all units together; what is paid once is not for this period.
+        rules = MarginRules([period])
         fees = margin.shared_by_cost(charged.pop(None, ZERO), costs)
         for unit_id, cost in costs.items():
             unit = self.units_by_id.get(unit_id)
             rule = margin.rule_in_force(
-                margin_rules(period, unit_id),
+                rules.of(period, unit_id),
                 period_start=period.start,
                 workspace=period.workspace_id,
                 client=period.client_id,

@@ -67,7 +67,7 @@ def told(acme_support, conversation, northwind):
     check_alerts(now=NOW + dt.timedelta(minutes=1))
 
 
-def named() -> set[int]:
+def named() -> set[object]:
     """The alerts that the proof names."""
     findings = prove(Scope())
     return {found.pk for found in findings if isinstance(found, Difference)}
