@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from agencyportal.core.periods import Period, quarter_floor
 
-from .waterfall import WaterfallResult
+from .waterfall import WaterfallResult, edges_within
 
 ZERO = Decimal(0)
 
@@ -49,12 +49,7 @@ def capacity_of(result: WaterfallResult, period: Period, now: datetime) -> Capac
 def segment_of(result: WaterfallResult, period: Period, now: datetime) -> tuple[datetime, datetime]:
     """The time around ``now`` in which no grant begins or ends, inside the period."""
     at = quarter_floor(now)
-    edges = {period.start, period.end}
-    for outcome in result.grants:
-        edges.add(outcome.grant.effective_at)
-        if outcome.grant.expires_at is not None:
-            edges.add(outcome.grant.expires_at)
-    within = sorted(edge for edge in edges if period.start <= edge <= period.end)
+    within = edges_within((outcome.grant for outcome in result.grants), period)
     since = max((edge for edge in within if edge <= at), default=period.start)
     until = min((edge for edge in within if edge > at), default=period.end)
     return since, until

@@ -281,6 +281,17 @@ def _usable_units(grant: Grant) -> int:
     return quantity - revoked
 
 
+def edges_within(grants: Iterable[Grant], period: Period) -> list[datetime]:
+    """The period's bounds and the instants between them at which grants begin or end. Usage
+    between two edges burns as one: the same grants are usable."""
+    edges = {period.start, period.end}
+    for grant in grants:
+        edges.add(grant.effective_at)
+        if grant.expires_at is not None:
+            edges.add(grant.expires_at)
+    return sorted(edge for edge in edges if period.start <= edge <= period.end)
+
+
 def _burn(
     grants: Sequence[Grant],
     left: list[int],
@@ -290,12 +301,7 @@ def _burn(
     """Take each segment's usage from the usable grants; ``left`` is counted down in place."""
     by_burning = sorted(range(len(grants)), key=lambda index: burn_order(grants[index]))
     starts = [start for start, _ in ordered]
-    edges = {period.start, period.end}
-    for grant in grants:
-        edges.add(grant.effective_at)
-        if grant.expires_at is not None:
-            edges.add(grant.expires_at)
-    within = sorted(edge for edge in edges if period.start <= edge <= period.end)
+    within = edges_within(grants, period)
     for (edge, _), (first, last) in zip(
         pairwise(within), pairwise(bisect_left(starts, edge) for edge in within), strict=True
     ):

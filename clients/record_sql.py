@@ -1,9 +1,8 @@
 """The SQL of recording that the ORM cannot say: set-based inserts and upserts of a whole batch.
 
-Every statement takes its rows as one JSON parameter, so its text does not grow with the batch:
-``json_to_recordset`` on PostgreSQL, ``json_each`` on SQLite. Rows are inserted and locked in the
-order of their keys, the same in every transaction (clients/README.md, "Lock order"). Numbers are
-scaled integers, as stored. Call these inside a transaction.
+Every statement takes its rows as one JSON parameter (`json_sql`). Rows are inserted and locked in
+the order of their keys, the same in every transaction (clients/README.md, "Lock order"). Numbers
+are scaled integers, as stored. Call these inside a transaction.
 """
 # ruff: noqa: S608  (statements are put together from the constants below, never from data)
 
@@ -14,11 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
 from django.db import connection
 
 from agencyportal.core.money import scaled
 from clients import costing, metering
+from clients.json_sql import cast as _cast
+from clients.json_sql import execute as _execute
+from clients.json_sql import instant as _instant
+from clients.json_sql import rows as _rows
 from clients.models import Workspace
 from clients.seal import seal_of
 from clients.services.measuring import MeasuredEvent
@@ -407,39 +409,3 @@ def _add_to_windows(rows: Sequence[dict[str, Any]]) -> None:
         rows,
         fetch=False,
     )
-
-
-# --- Portability -------------------------------------------------------------------------------
-
-
-def _rows(columns: Mapping[str, str]) -> str:
-    """A FROM item ``d`` with these columns, read from one JSON parameter."""
-    if connection.vendor == "postgresql":
-        typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        return f"json_to_recordset(%s::json) AS d({typed})"
-    read = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
-    return f"(SELECT {read} FROM json_each(%s)) AS d"
-
-
-def _cast(kind: str) -> str:
-    return f"%s::{kind}" if connection.vendor == "postgresql" else "%s"
-
-
-def _instant(value: dt.datetime) -> str:
-    """An aware instant as the database reads it; on SQLite as Django writes it, naive UTC."""
-    text = str(value.astimezone(dt.UTC))
-    return text if connection.vendor == "postgresql" else text.removesuffix("+00:00")
-
-
-def _execute(
-    sql: str,
-    before: Sequence[Any],
-    rows: Sequence[dict[str, Any]],
-    after: Sequence[Any] = (),
-    *,
-    fetch: bool = True,
-) -> list[tuple[Any, ...]]:
-    parameters = [*before, msgspec.json.encode(rows).decode(), *after]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall() if fetch else []

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 from django.db.models import F, QuerySet, Sum
 
+from agencyportal.core.money import unscaled
+from clients import costing, metering
 from clients.models import UsageDay, UsageQuarter
+from clients.sums_sql import Stretch, sum_quarters
 
 
 class CountedQuarter(NamedTuple):
@@ -49,27 +52,21 @@ def counted_quarters_by_unit(
     return found
 
 
-Span = tuple[dt.datetime, dt.datetime]
-"""``[start, end)``"""
-
-
-def counted_quarters_by_workspace(
-    spans: Mapping[int, Span],
-) -> dict[tuple[int, int], list[CountedQuarter]]:
-    """`counted_quarters` of every unit of workspaces, each in its own span, by workspace and
-    unit, in one query."""
-    rows = UsageQuarter.objects.filter(
-        workspace__in=spans,
-        start__gte=min(start for start, _ in spans.values()),
-        start__lt=max(end for _, end in spans.values()),
-    ).order_by("workspace_id", "unit_id", "start")
-    found: dict[tuple[int, int], list[CountedQuarter]] = {}
-    columns = ("start", "quantity", "platform_cost", "agency_cost", "workspace_id", "unit_id")
-    for *quarter, workspace_id, unit_id in rows.values_list(*columns):
-        start, end = spans[workspace_id]
-        if start <= quarter[0] < end:
-            found.setdefault((workspace_id, unit_id), []).append(CountedQuarter._make(quarter))
-    return found
+def counted_in(stretches: Sequence[Stretch]) -> list[CountedQuarter | None]:
+    """What was counted in each of several stretches of time, as if it were one quarter hour at
+    its start; None where nothing was. One query, however many quarter hours there are."""
+    sums = sum_quarters(stretches)
+    return [
+        CountedQuarter(
+            stretch.start,
+            unscaled(sums[place].quantity, metering.PLACES),
+            unscaled(sums[place].platform_cost, costing.PLACES),
+            unscaled(sums[place].agency_cost, costing.PLACES),
+        )
+        if place in sums
+        else None
+        for place, stretch in enumerate(stretches)
+    ]
 
 
 class DayUsage(NamedTuple):

@@ -9,8 +9,10 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
+from itertools import pairwise
 
 from django.db.models import Sum
 
@@ -29,9 +31,10 @@ from billing.rating import minimum_shortfall
 from billing.selectors.grants import as_grant, opening_grants
 from billing.settlement import Usage, missing_allowance, settle, usage_of
 from billing.terms import minimum_due
-from billing.waterfall import Grant, GrantKind, WaterfallResult
+from billing.waterfall import Grant, GrantKind, WaterfallResult, edges_within
 from clients.models import UsageUnit
-from clients.selectors import counted_quarters_by_workspace
+from clients.selectors import CountedQuarter, counted_in
+from clients.sums_sql import Stretch
 
 from .overage import MarginRules, OveragePrice, price_overage
 from .periods import bounds_of, period_grant
@@ -59,15 +62,19 @@ class UnitSettlement:
         return self.allowance.overage.policy
 
 
-@dataclass(slots=True)
+@dataclass
 class _OpenUnit:
     """A unit of a closing period with what it burns: usage, and the grants that it opens with."""
 
     period: BillingPeriod
     unit: UsageUnit
     allowance: AllowanceDocument | None
-    usage: Usage
     grants: list[Grant]
+    counted: list[CountedQuarter] = field(default_factory=list)
+
+    @cached_property
+    def usage(self) -> Usage:
+        return usage_of(self.counted)
 
 
 def settle_units(
@@ -76,6 +83,7 @@ def settle_units(
     """The settlement of every unit of the periods' packages, from counted quarters and stored
     grants. ``terms``: of their plan versions, by id."""
     units = list(_open_units(periods, terms))
+    _count(units)
     _complete_allowances(units, now)
     rules = MarginRules(periods)
     return [_settle(unit, rules) for unit in units]
@@ -85,20 +93,25 @@ def _open_units(
     periods: Sequence[BillingPeriod], terms: Mapping[int, Terms]
 ) -> Iterator[_OpenUnit]:
     grants = opening_grants(periods)
-    counted = counted_quarters_by_workspace(
-        {period.workspace_id: (period.start, period.end) for period in periods}
-    )
     for period in periods:
         agreed = terms[period.plan_version_id]
         allowances = {allowance.unit: allowance for allowance in agreed.plan.allowances}
         for slug, unit in agreed.units.items():
-            yield _OpenUnit(
-                period,
-                unit,
-                allowances.get(slug),
-                usage_of(counted.get((period.workspace_id, unit.pk), [])),
-                grants.get((period.pk, unit.pk), []),
-            )
+            usable = grants.get((period.pk, unit.pk), [])
+            yield _OpenUnit(period, unit, allowances.get(slug), usable)
+
+
+def _count(units: Iterable[_OpenUnit]) -> None:
+    """Read what was used, added up between the edges of grants: so much burns as one."""
+    stretches = [
+        (open_unit, Stretch(open_unit.period.workspace_id, open_unit.unit.pk, start, end))
+        for open_unit in units
+        for start, end in pairwise(edges_within(open_unit.grants, bounds_of(open_unit.period)))
+    ]
+    found = counted_in([stretch for _, stretch in stretches])
+    for (open_unit, _), counted in zip(stretches, found, strict=True):
+        if counted is not None:
+            open_unit.counted.append(counted)
 
 
 def _complete_allowances(units: Iterable[_OpenUnit], now: dt.datetime) -> None:
