@@ -132,7 +132,10 @@ def issue_invoices(invoice_ids: Sequence[int], *, now: dt.datetime) -> list[Invo
         documents.append(document)
         recipients = readers[invoice.client_id]
         mail.append(invoice_mail(invoice, snapshot, document.path, recipients, now=now))
-    Invoice.objects.bulk_update(drafts, ISSUED)
+    # They are there and locked: this updates them, several times quicker than `bulk_update`.
+    Invoice.objects.bulk_create(
+        drafts, update_conflicts=True, unique_fields=("pk",), update_fields=ISSUED
+    )
     InvoiceDocument.objects.bulk_create(documents)
     queue_mails(mail)
     return drafts
