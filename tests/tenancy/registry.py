@@ -82,7 +82,7 @@ ADMIN: dict[str, Rights] = {
     "clients.UnitTemplate": OPERATORS_OWN,
     "clients.UsageDay": READ,
     "clients.UsageEvent": READ,
-    "clients.UsageUnit": READ,
+    "clients.UsageUnit": Rights(dialogs=(("change_meter", ACTS),), views=(("bench", {}),)),
     "clients.UsageWindow": Rights(views=(("explain", {}),)),
     "clients.User": Rights(reads=OPERATES, changes=OPERATES),
     "clients.Workspace": Rights(
