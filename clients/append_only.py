@@ -9,3 +9,4 @@ from __future__ import annotations
 from agencyportal.core.append_only import protect
 
 protect("clients.UsageEvent", mutable=("standing",))
+protect("clients.EventConflict", mutable=("settled_at", "settled_by", "remark"))

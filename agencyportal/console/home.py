@@ -30,12 +30,21 @@ from billing.models import (
     TopUpRequest,
 )
 from billing.selectors.limits import entitlements, near_limit
-from clients.models import Client, UsageDay, UsageQuarter, UsageWindow, Workspace
+from clients.models import (
+    Client,
+    EventConflict,
+    UsageDay,
+    UsageEvent,
+    UsageQuarter,
+    UsageWindow,
+    Workspace,
+)
 from payouts.models import Earning, StatementDocument
 
 ZERO = Decimal(0)
 SHOWN = 6
 WITHOUT_CREDIT = 10**9
+MOST_COUNTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +92,9 @@ def _to_do(
     stuck = visible(request, BillingPeriod).exclude(state=BillingPeriod.State.CLOSED)
     failed = stuck.exclude(close_error="").count()
     statements = _failed(request, StatementDocument, "Failed statements")
+    seldom = [statements, _unbilled(request), _conflicts(request)]
     return [
-        *([statements] if statements.level else []),
+        *(figure for figure in seldom if figure.level),
         Figure(
             "Near their limit",
             str(len(near)),
@@ -139,6 +149,33 @@ def _failed(request: HttpRequest, model: type[RenderedDocument], name: str) -> F
         "PDFs that could not be made",
         level="danger" if count else "",
         icon="draft",
+    )
+
+
+def _unbilled(request: HttpRequest) -> Figure:
+    found = visible(request, UsageEvent).filter(
+        standing=UsageEvent.Standing.UNBILLED, quantity__gt=ZERO
+    )
+    count = found[: MOST_COUNTED + 1].count()
+    return Figure(
+        "Unbilled usage",
+        str(count) if count <= MOST_COUNTED else f"{MOST_COUNTED:,}+",
+        list_url(UsageEvent, standing__exact="unbilled"),
+        "events outside a package; each says why, and what to do",
+        level="warning" if count else "",
+        icon="money_off",
+    )
+
+
+def _conflicts(request: HttpRequest) -> Figure:
+    count = visible(request, EventConflict).filter(settled_at=None).count()
+    return Figure(
+        "Conflicting reports",
+        str(count),
+        list_url(EventConflict, settled="open"),
+        "events that came again with something else in them",
+        level="warning" if count else "",
+        icon="call_split",
     )
 
 

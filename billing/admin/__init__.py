@@ -10,6 +10,7 @@ from . import (
     plans,
     requests,
     terms,
+    unbilled,
     usage,
     workspaces,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "plans",
     "requests",
     "terms",
+    "unbilled",
     "usage",
     "workspaces",
 ]

@@ -44,7 +44,8 @@ class BenchForm(forms.Form):
 
     def __init__(self, data: Any, *, workspaces: Any) -> None:
         super().__init__(data)
-        self.fields["workspace"].queryset = workspaces
+        chosen: Any = self.fields["workspace"]
+        chosen.queryset = workspaces
         for field in self.fields.values():
             dress(field.widget)
 

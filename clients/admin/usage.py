@@ -13,6 +13,8 @@ from agencyportal.core.admin_columns import quantity, state, told
 from agencyportal.core.admin_filters import ChoiceFilter
 from clients.models import UsageDay, UsageEvent
 
+from .conflicts import ConflictInline
+
 STANDINGS = {"counted": "success", "late": "warning", "unbilled": "danger"}
 STATUSES = {"ok": "success", "error": "danger"}
 
@@ -67,6 +69,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
     search_help_text = "The id, run, subject or model as reported, or a part of the label."
     date_hierarchy = "occurred_at"
     ordering = ("-occurred_at", "-pk")
+    inlines = (ConflictInline,)
     fieldsets = (
         (
             None,

@@ -1,5 +1,6 @@
 """Who they are, what they used, and what that cost."""
 
+from .conflicts import EventConflict
 from .parties import Agency, AgencyMember, Client, ClientMember, Party, Platform
 from .people import User
 from .prices import ExchangeRate, ModelPrice
@@ -13,6 +14,7 @@ __all__ = [
     "Client",
     "ClientMember",
     "CostPayer",
+    "EventConflict",
     "ExchangeRate",
     "Meter",
     "ModelPrice",

@@ -15,6 +15,7 @@ from django.db import transaction
 from agencyportal.core.money import scaled
 from clients import costing, metering, record_sql
 from clients.models import CostPayer, UsageEvent, Workspace
+from clients.services.conflicts import note_conflicts
 from clients.services.counting import Windows, count_events
 from clients.services.measuring import MeasuredEvent, distinct, measure_events
 from clients.submission import MAX_AHEAD, EventsRefused, SubmittedEvent, TokenUsage
@@ -72,10 +73,11 @@ def record_events(
             ],
             windows,
         )
+        conflicts = _conflicts([*known, *repeats], hashes)
+        if conflicts:
+            note_conflicts(workspace=workspace, events=events, ids=conflicts, now=now)
     return Recorded(
-        accepted=len(inserted),
-        duplicates=len(known) + len(repeats),
-        conflicts=_conflicts([*known, *repeats], hashes),
+        accepted=len(inserted), duplicates=len(known) + len(repeats), conflicts=conflicts
     )
 
 

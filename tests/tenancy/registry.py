@@ -75,6 +75,7 @@ ADMIN: dict[str, Rights] = {
         dialogs=(("invite", ACTS), ("top_up", ACTS), ("adjust", ACTS)),
     ),
     "clients.ClientMember": Rights(changes=ACTS, deletes=ACTS),
+    "clients.EventConflict": Rights(dialogs=(("settle", ACTS),)),
     "clients.ExchangeRate": Rights(reads=OPERATES, adds=OPERATES),
     "clients.Meter": READ,
     "clients.ModelPrice": Rights(adds=ACTS),

@@ -262,6 +262,13 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
     workspace = deployment.workspace
     event = SubmittedEvent(id="now", unit="conversation", quantity=Decimal(900), label="triage")
     record_events(workspace=workspace, events=[event], now=now)
+    again = SubmittedEvent(
+        id="now",
+        unit="conversation",
+        label="again",
+        properties={"who": mark_of(workspace.client.slug)},
+    )
+    record_events(workspace=workspace, events=[again], now=now)
     bands = {row.name: row for row in TopUpBand.objects.for_agency(workspace.agency_id)}
     sorry = adjust(
         workspace=workspace,
