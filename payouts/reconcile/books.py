@@ -12,7 +12,7 @@ from .charges import check_charges
 from .documents import check_documents
 from .earnings import check_earnings
 from .events import Rules
-from .findings import Finding
+from .findings import Difference, Finding
 from .invoices import check_invoices
 from .numbers import check_numbers
 from .payouts import check_payouts
@@ -22,6 +22,7 @@ from .scope import Scope
 from .triggers import check_triggers
 from .usage import Quarters, check_usage
 from .waterfall import check_waterfalls
+from .words import as_far_as_known, check_words
 
 
 def reconcile(
@@ -32,12 +33,22 @@ def reconcile(
     Call it where the database stands still (`scope.standing_still`). ``progress`` is told what
     comes next.
     """
+    progress("words")
+    unknown = False
+    for finding in check_words(scope):
+        unknown = unknown or isinstance(finding, Difference)
+        yield finding
+    for what, findings in _parts(scope):
+        progress(what)
+        yield from as_far_as_known(what, findings, unknown=unknown)
+
+
+def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
     terms: dict[int, Terms] = {}
     workspaces = scope.of(Workspace.objects.select_related("client")).order_by("slug")
     for workspace in workspaces:
-        progress(workspace.slug)
-        yield from _check_workspace(workspace, terms)
-    for what, findings in (
+        yield workspace.slug, _check_workspace(workspace, terms)
+    yield from (
         ("invoices", check_invoices(scope)),
         ("numbers", check_numbers()),
         ("earnings", check_earnings(scope)),
@@ -45,9 +56,7 @@ def reconcile(
         ("files", check_documents(scope)),
         ("alerts", check_alerts(scope)),
         ("triggers", check_triggers()),
-    ):
-        progress(what)
-        yield from findings
+    )
 
 
 def _check_workspace(workspace: Workspace, terms: dict[int, Terms]) -> Iterator[Finding]:

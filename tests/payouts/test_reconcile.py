@@ -30,6 +30,8 @@ from billing.models import (
     InvoiceTax,
     Payment,
     PeriodUsage,
+    PlanAllowance,
+    PlanVersion,
 )
 from clients.models import (
     Agency,
@@ -118,6 +120,7 @@ def test_honest_books_are_proved(books):
         "Statement snapshots",
         "Files",
         "Append-only triggers",
+        "Stored words",
     }
 
 
@@ -134,6 +137,41 @@ def test_the_story_has_what_is_to_be_proved(books):
     assert Invoice.objects.filter(state="partially_paid").exists()
     assert Earning.objects.filter(kind="routed_cost", unit__slug="memo").exists()
     assert Payout.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("find", "field"),
+    [
+        (lambda: UsageEvent.objects.order_by("pk")[0], "standing"),
+        (lambda: Meter.objects.order_by("pk")[0], "aggregation"),
+        (lambda: CreditGrant.objects.order_by("pk")[0], "kind"),
+        (lambda: BillingPeriod.objects.open().order_by("pk")[0], "state"),
+        (lambda: Charge.objects.order_by("pk")[0], "kind"),
+        (lambda: PlanAllowance.objects.order_by("pk")[0], "policy"),
+        (lambda: PlanVersion.objects.order_by("pk")[0], "interval"),
+        (lambda: InvoiceLine.objects.order_by("pk")[0], "tax_category"),
+        (lambda: Earning.objects.order_by("pk")[0], "kind"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_word_that_nobody_knows_is_named_and_the_rest_is_gone_through(books, find, field):
+    row = find()
+    tamper(row, **{field: "?"})
+
+    code, said = reconcile()
+
+    assert code == 1
+    named = [line for line in said.splitlines() if f"{row._meta.label} {row.pk} (" in line]
+    assert any(f"{field}: ?, but it must be" in line for line in named), said
+    assert "Append-only triggers" in said, "the last of all checks"
+
+
+def test_what_is_wrong_with_known_words_still_stops_the_report(books, monkeypatch):
+    """A mistake of ours must not look like one of the books."""
+    monkeypatch.setattr("payouts.reconcile.books.check_numbers", lambda: iter([int("?")]))
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        reconcile()
 
 
 def other_meter() -> int:
