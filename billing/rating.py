@@ -12,7 +12,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
 
-from agencyportal.core.money import exact_arithmetic, plain, round_money
+from agencyportal.core.money import exact_arithmetic, plain, round_money, round_money_down
 
 from .strict_json import Node
 
@@ -152,8 +152,10 @@ def overage_price(
 
 
 def capped(price: Decimal, cap_amount: Decimal | None, currency: str) -> Decimal:
-    """``price``, or the cap if that is less, rounded to the currency's digits."""
-    return round_money(price if cap_amount is None else min(price, cap_amount), currency)
+    """``price`` rounded to the currency's digits, or the cap if that is less: rounded down, since
+    what is charged never exceeds it."""
+    rounded = round_money(price, currency)
+    return rounded if cap_amount is None else min(rounded, round_money_down(cap_amount, currency))
 
 
 def minimum_shortfall(minimum: Decimal, charged: Decimal) -> Decimal:

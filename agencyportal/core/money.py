@@ -110,6 +110,13 @@ def round_money(amount: Decimal | int, currency: str) -> Decimal:
     return round_half_up(amount, minor_digits(currency))
 
 
+def round_money_down(amount: Decimal | int, currency: str) -> Decimal:
+    """``amount`` rounded to the currency's digits, towards zero: for limits, which hold."""
+    rounded = round_money(amount, currency)
+    step = Decimal(1).scaleb(-minor_digits(currency)).copy_sign(rounded)
+    return rounded - step if abs(rounded) > abs(as_decimal(amount)) else rounded
+
+
 def allocate(
     amount: Decimal | int, weights: Sequence[Decimal | int], currency: str
 ) -> list[Decimal]:

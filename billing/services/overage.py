@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from agencyportal.core.money import plain
+from agencyportal.core.money import plain, round_money_down
 from billing import margin
 from billing.models import BillingPeriod, MarginRule
 from billing.plan_documents import OverageDocument
@@ -116,8 +116,10 @@ def price_overage(
         used=result.used,
         cap_amount=overage.cap_amount,
     )
+    cap = overage.cap_amount
+    is_capped = cap is not None and amount == round_money_down(cap, period.currency)
     unit_amount = ""
-    if isinstance(pricing, PerUnit) and amount != overage.cap_amount:
+    if isinstance(pricing, PerUnit) and not is_capped:
         unit_amount = plain(pricing.unit_amount)
     return OveragePrice(amount, unit_amount, details)
 

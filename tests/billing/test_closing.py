@@ -245,15 +245,16 @@ def test_a_unit_that_is_only_on_sale_is_reported(acme_support, conversation, pag
     assert whole(row.top_up, row.overage, row.overage_amount) == (500, 100, 0)
 
 
-def test_a_capped_price_names_no_price_of_one(acme_support, conversation):
-    overage = bill({"model": "per_unit", "unit_amount": "0.1"}, cap_amount="15")
+@pytest.mark.parametrize("cap", ["15", "15.009"])
+def test_a_capped_price_names_no_price_of_one(acme_support, conversation, cap):
+    overage = bill({"model": "per_unit", "unit_amount": "0.1"}, cap_amount=cap)
     subscribe(acme_support, starter(allowances=[allowance(overage=overage)]), JANUARY)
     use(acme_support, conversation, JANUARY, 1200)
 
     charge = close(periods_of(acme_support)[0]).charges.get(kind="overage")
 
     assert (charge.amount, charge.unit_amount) == (Decimal(15), "")
-    assert charge.details["cap_amount"] == "15"
+    assert charge.details["cap_amount"] == cap
 
 
 def test_the_minimum_is_compared_with_overage_and_top_ups(acme_support, conversation):

@@ -116,6 +116,17 @@ class TestCapAndMinimum:
         assert price(PER_UNIT, overage, cap_amount=Decimal(50)) == expected
 
     @pytest.mark.parametrize(
+        ("cap", "currency", "expected"),
+        [("49.999", "USD", "49.99"), ("49.9", "JPY", "49"), ("0.009", "USD", "0.00")],
+    )
+    def test_a_cap_that_is_finer_than_the_currency_is_not_passed_by_rounding(
+        self, cap, currency, expected
+    ):
+        pricing = parse_pricing(Node(PER_UNIT))
+        capped = overage_price(pricing, Decimal(1000), currency=currency, cap_amount=Decimal(cap))
+        assert f"{capped}" == expected
+
+    @pytest.mark.parametrize(
         ("charged", "missing"), [("0", "100"), ("60", "40"), ("100", "0"), ("130", "0")]
     )
     def test_the_minimum_asks_for_what_is_missing(self, charged, missing):
