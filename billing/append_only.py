@@ -11,6 +11,14 @@ protect("billing.GrantUse")
 protect("billing.Charge")
 protect("billing.Payment")
 
+# What was changed about subscriptions, and what that did to periods and charges made before.
+protect("billing.SubscriptionChange")
+protect("billing.PeriodMove")
+protect(
+    "billing.ChargeVoid",
+    sealed="EXISTS (SELECT 1 FROM billing_invoiceline WHERE charge_id = NEW.charge_id)",
+)
+
 # A draft is only a plan. Issued, it says so for ever; what happens to it are two columns.
 protect("billing.Invoice", mutable=("state", "amount_paid"), when="OLD.number IS NOT NULL")
 for _part in ("billing.InvoiceLine", "billing.InvoiceTax"):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -11,8 +11,9 @@ from typing import NamedTuple
 from agencyportal.core.periods import Period
 
 from .plan_documents import AllowanceDocument
-from .terms import closing_allowance, opening_allowance
-from .waterfall import Grant, WaterfallResult, waterfall
+from .proration import early_end_allowance
+from .terms import opening_allowance
+from .waterfall import Grant, GrantKind, WaterfallResult, waterfall
 
 ZERO = Decimal(0)
 
@@ -52,20 +53,63 @@ def usage_of(quarters: Sequence[tuple[datetime, Decimal, Decimal, Decimal]]) -> 
     )
 
 
-def missing_allowance(
-    allowance: AllowanceDocument | None,
+class AllowanceEnd(NamedTuple):
+    """What a period that stops before its boundary does to its allowance.
+
+    ``missing``: to be given beyond what there is, or, below zero, to be taken back. ``ahead``:
+    what was used beyond the days' share; the plan that takes over gives so much less.
+    """
+
+    missing: Decimal = ZERO
+    ahead: Decimal = ZERO
+
+
+def allowance_at_end(
+    grants: Sequence[Grant],
+    usage: Usage,
     period: Period,
-    timezone: str,
     *,
-    used: Decimal,
+    allowance: AllowanceDocument | None,
+    timezone: str,
     places: int,
-) -> Decimal:
-    """What the last period's allowance comes to beyond what was given when it opened, so that an
-    early end turns no included usage into overage; 0 in every other period."""
-    if allowance is None:
-        return ZERO
-    opening = opening_allowance(allowance, period, timezone, places=places)
-    return closing_allowance(allowance, period, timezone, used=used, places=places) - opening
+    goes_on: bool,
+) -> AllowanceEnd:
+    """What the allowance of a period comes to in the end, against what ``grants`` have of it.
+
+    An early end turns no included usage into overage: the last period's allowance is its days'
+    share, or what was used up to a full one. Where another plan takes over (``goes_on``), it is
+    what was used of the allowance there is. Nothing in a period that reaches its boundary.
+    """
+    if allowance is None or not (allowance.prorate and period.ends_early):
+        return AllowanceEnd()
+    given = [grant for grant in grants if grant.kind is GrantKind.ALLOWANCE]
+    opened = sum((grant.quantity for grant in given), ZERO)
+    revoked = sum((grant.revoked for grant in given), ZERO)
+    used = usage.used
+    full = allowance.included
+    if goes_on:
+        used = waterfall(grants, usage.buckets, period).consumed_by({GrantKind.ALLOWANCE})
+        full = opened
+    planned = opening_allowance(allowance, period, timezone, places=places)
+    share = max(ZERO, planned - revoked)
+    counts = early_end_allowance(prorated=share, full=max(ZERO, full - revoked), used=used)
+    return AllowanceEnd(
+        missing=counts - (opened - revoked), ahead=counts - share if goes_on else ZERO
+    )
+
+
+def take_back(grants: Iterable[Grant], quantity: Decimal) -> list[Grant]:
+    """Grants of which ``quantity`` of the allowance is taken back, the first one first; no more
+    than there is."""
+    found = []
+    for grant in grants:
+        if quantity and grant.kind is GrantKind.ALLOWANCE:
+            taken = min(quantity, grant.usable)
+            quantity -= taken
+            found.append(replace(grant, revoked=grant.revoked + taken))
+        else:
+            found.append(grant)
+    return found
 
 
 def settle(

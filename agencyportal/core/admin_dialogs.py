@@ -9,8 +9,10 @@ does the thing once.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import uuid
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 from django import forms
@@ -30,14 +32,18 @@ from agencyportal.core.tenancy import agency_id_of
 TEMPLATE = "admin/dialog.html"
 REFERENCE_LENGTH = 8
 
+_Answer = TypeVar("_Answer")
+
 Done = str | tuple[str, HttpResponse]
 """What was done, in words; and the page that shows it, if it has one."""
 
 
 class DialogForm(forms.Form):
-    """What a dialog asks for. ``key`` is made with the form and makes it this one."""
+    """What a dialog asks for. ``key`` is made with the form and makes it this one; ``seen`` says
+    which answers a preview was shown for."""
 
     key = forms.CharField(widget=forms.HiddenInput, max_length=64)
+    seen = forms.CharField(widget=forms.HiddenInput, max_length=64, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -114,11 +120,20 @@ class Dialog:
         """Do it, and say what was done; with a page of one's own where words are not enough."""
         raise NotImplementedError
 
+    def preview(self, form: DialogForm) -> list[tuple[str, str]]:  # noqa: ARG002
+        """What it would come to, shown before it is done; nothing: it is done at once."""
+        return []
+
     def field_of(self, error: Exception) -> str | None:
         """The field that a refusal is about, if it is one's."""
         return getattr(error, "field", "") or None
 
     # -- what they may rely on ------------------------------------------------------------------
+
+    @property
+    def has_preview(self) -> bool:
+        """Whether what it would come to is shown before it is done."""
+        return type(self).preview is not Dialog.preview
 
     @property
     def user(self) -> Any:
@@ -153,6 +168,8 @@ class DialogView:
         if request.method != "POST":
             return self._page(request, dialog, None if dialog.why_not() else dialog.form())
         form = dialog.form(request.POST)
+        if form.is_valid() and (preview := self._preview(dialog, form)) is not None:
+            return self._page(request, dialog, form, preview)
         outcome = self._try(dialog, form) if form.is_valid() else None
         if outcome is None:
             return self._page(request, dialog, form)
@@ -165,14 +182,22 @@ class DialogView:
 
     def _try(self, dialog: Dialog, form: DialogForm) -> Done | None:
         """What was done, or None with the reason in the form."""
-        try:
-            return dialog.act(form)
-        except ValidationError as error:
-            _add_validation_error(form, error)
-        except dialog.refusals as error:
-            field = dialog.field_of(error)
-            form.add_error(field if field in form.fields else None, str(error))
-        return None
+        return _answered(dialog, form, dialog.act)
+
+    def _preview(self, dialog: Dialog, form: DialogForm) -> list[tuple[str, str]] | None:
+        """What to show before it is done: None once these very answers were seen with it, or
+        where there is nothing to show or a refusal in the form."""
+        if not dialog.has_preview:
+            return None
+        answers = {name: str(value) for name, value in form.cleaned_data.items() if name != "seen"}
+        seen = hashlib.sha256(repr(sorted(answers.items())).encode()).hexdigest()
+        if form.cleaned_data["seen"] == seen:
+            return None
+        preview = _answered(dialog, form, dialog.preview)
+        if preview:
+            form.data = form.data.copy()
+            form.data["seen"] = seen
+        return preview or None
 
     def _note(
         self, request: HttpRequest, row: models.Model, message: str, form: DialogForm
@@ -183,7 +208,11 @@ class DialogView:
             self.model_admin.log_change(request, row, message + reference)
 
     def _page(
-        self, request: HttpRequest, dialog: Dialog, form: DialogForm | None
+        self,
+        request: HttpRequest,
+        dialog: Dialog,
+        form: DialogForm | None,
+        preview: list[tuple[str, str]] | None = None,
     ) -> TemplateResponse:
         context = {
             **self.model_admin.admin_site.each_context(request),
@@ -191,6 +220,7 @@ class DialogView:
             "subtitle": str(dialog.row),
             "dialog": dialog,
             "form": form,
+            "preview": preview,
             "why_not": dialog.why_not() if form is None else "",
             "here": request.path,
             "back": change_url(dialog.row),
@@ -203,6 +233,20 @@ class DialogView:
         if request.headers.get("HX-Request") == "true":
             return HttpResponse(status=204, headers={"HX-Redirect": url})
         return HttpResponseRedirect(url)
+
+
+def _answered(
+    dialog: Dialog, form: DialogForm, ask: Callable[[DialogForm], _Answer]
+) -> _Answer | None:
+    """What a dialog answers, or None with the refusal in the form."""
+    try:
+        return ask(form)
+    except ValidationError as error:
+        _add_validation_error(form, error)
+    except dialog.refusals as error:
+        field = dialog.field_of(error)
+        form.add_error(field if field in form.fields else None, str(error))
+    return None
 
 
 def _add_validation_error(form: DialogForm, error: ValidationError) -> None:

@@ -11,6 +11,7 @@ from .invoices import (
     InvoiceTax,
     LineKind,
 )
+from .lifecycle import ChargeVoid, PeriodMove, SubscriptionChange
 from .mail import Mail
 from .margins import MarginRule
 from .payments import Payment
@@ -28,6 +29,7 @@ __all__ = [
     "AlertsRead",
     "BillingPeriod",
     "Charge",
+    "ChargeVoid",
     "CollectedBy",
     "CreditGrant",
     "DocumentSeries",
@@ -41,6 +43,7 @@ __all__ = [
     "Mail",
     "MarginRule",
     "Payment",
+    "PeriodMove",
     "PeriodUsage",
     "Plan",
     "PlanAllowance",
@@ -48,6 +51,7 @@ __all__ = [
     "PlanVersion",
     "Reservation",
     "Subscription",
+    "SubscriptionChange",
     "TaxCategory",
     "TaxRate",
     "TopUpBand",

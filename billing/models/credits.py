@@ -51,6 +51,10 @@ class CreditGrantQuerySet(ScopedQuerySet["CreditGrant"]):
     agency_path = "agency"
     client_path = "workspace__client"
 
+    def standing(self) -> CreditGrantQuerySet:
+        """Without the allowances of periods that were withdrawn: nothing can be used of them."""
+        return self.exclude(period__state=BillingPeriod.State.WITHDRAWN)
+
     def with_left(self) -> CreditGrantQuerySet:
         """Annotates ``left``, what the last closed period left of a grant (None: no closed period
         has seen it), and ``taken_back``, what was revoked of it since."""

@@ -40,7 +40,11 @@ class ChargeQuerySet(ScopedQuerySet["Charge"]):
 
     def waiting(self) -> ChargeQuerySet:
         """Charges on no invoice yet."""
-        return self.filter(line=None)
+        return self.filter(line=None, void=None)
+
+    def standing(self) -> ChargeQuerySet:
+        """Charges that were not taken back before they were invoiced."""
+        return self.filter(void=None)
 
 
 class Charge(AppendOnlyModel):

@@ -21,9 +21,21 @@ class SubscriptionQuerySet(ScopedQuerySet["Subscription"]):
     def running(self, now: dt.datetime) -> SubscriptionQuerySet:
         return self.filter(start__lte=now).filter(models.Q(end=None) | models.Q(end__gt=now))
 
+    def running_or_planned(self, now: dt.datetime) -> SubscriptionQuerySet:
+        return self.filter(models.Q(end=None) | models.Q(end__gt=now))
+
 
 class Subscription(models.Model):
-    """A workspace on a plan version from ``start`` until ``end`` (exclusive; null: until ended)."""
+    """A workspace on a plan version from ``start`` until ``end`` (exclusive; null: until ended).
+
+    A change of plan and a resumption are subscriptions of their own that continue the one before.
+    One whose ``end`` is its ``start`` never came to be.
+    """
+
+    class EndReason(models.TextChoices):
+        ENDED = "ended", "Ended"
+        PAUSED = "paused", "Paused"
+        CHANGED = "changed", "Goes on under another plan"
 
     agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="subscriptions")
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="subscriptions")
@@ -36,6 +48,16 @@ class Subscription(models.Model):
     anchor_date = models.DateField(help_text="Local date whole intervals are counted from.")
     start = models.DateTimeField()
     end = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(
+        max_length=10,
+        choices=EndReason.choices,
+        blank=True,
+        default="",
+        help_text="Why it ends where it does; empty: it was sold so, or has no end.",
+    )
+    continues = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="continued_by"
+    )
     created_at = models.DateTimeField(default=now, editable=False)
     created_by = models.ForeignKey(
         User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
@@ -46,20 +68,29 @@ class Subscription(models.Model):
     class Meta:
         ordering = ("workspace", "start")
         constraints = (
-            models.UniqueConstraint(fields=("workspace", "start"), name="subscription_once"),
+            models.UniqueConstraint(
+                fields=("workspace", "start"),
+                condition=models.Q(end__isnull=True) | models.Q(end__gt=models.F("start")),
+                name="subscription_once",
+            ),
             models.UniqueConstraint(
                 fields=("workspace",),
                 condition=models.Q(end__isnull=True),
                 name="subscription_one_running",
             ),
             models.CheckConstraint(
-                condition=models.Q(end__isnull=True) | models.Q(end__gt=models.F("start")),
-                name="subscription_not_empty",
+                condition=models.Q(end__isnull=True) | models.Q(end__gte=models.F("start")),
+                name="subscription_not_backwards",
             ),
         )
 
     def __str__(self) -> str:
         return f"{self.workspace} on {self.plan_version}"
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another one takes over where it ends, and what rolls over crosses to it."""
+        return self.end_reason == self.EndReason.CHANGED
 
 
 class BillingPeriodQuerySet(ScopedQuerySet["BillingPeriod"]):
@@ -67,22 +98,36 @@ class BillingPeriodQuerySet(ScopedQuerySet["BillingPeriod"]):
     client_path = "client"
 
     def open(self) -> BillingPeriodQuerySet:
-        return self.exclude(state=BillingPeriod.State.CLOSED)
+        return self.filter(state__in=(BillingPeriod.State.OPEN, BillingPeriod.State.CLOSING))
 
     def due(self, now: dt.datetime) -> BillingPeriodQuerySet:
         """Periods whose end and grace have passed and that nobody has closed, oldest first."""
         return self.open().filter(due_at__lte=now).order_by("end", "workspace_id", "pk")
 
 
+_PeriodManager = models.Manager.from_queryset(BillingPeriodQuerySet)
+
+
+class BillingPeriodManager(_PeriodManager["BillingPeriod"]):
+    """Without the periods that were withdrawn: those count for nothing."""
+
+    def get_queryset(self) -> BillingPeriodQuerySet:
+        every = BillingPeriodQuerySet(self.model, using=self._db)
+        return every.exclude(state=BillingPeriod.State.WITHDRAWN)
+
+
 class BillingPeriod(models.Model):
     """``[start, end)`` of a workspace. ``full_start``/``full_end`` are the whole interval it is
     a part of, equal to it unless the subscription starts or ends inside.
+
+    ``objects`` leaves out what was withdrawn; ``with_withdrawn`` has everything.
     """
 
     class State(models.TextChoices):
         OPEN = "open", "Open"
         CLOSING = "closing", "Closing"
         CLOSED = "closed", "Closed"
+        WITHDRAWN = "withdrawn", "Withdrawn"
 
     agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="periods")
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="periods")
@@ -101,12 +146,17 @@ class BillingPeriod(models.Model):
     close_error = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
 
-    objects = BillingPeriodQuerySet.as_manager()
+    objects = BillingPeriodManager()
+    with_withdrawn = BillingPeriodQuerySet.as_manager()
 
     class Meta:
         ordering = ("workspace", "start")
         constraints = (
-            models.UniqueConstraint(fields=("workspace", "start"), name="period_once"),
+            models.UniqueConstraint(
+                fields=("workspace", "start"),
+                condition=~models.Q(state="withdrawn"),
+                name="period_once",
+            ),
             models.CheckConstraint(
                 condition=models.Q(end__gt=models.F("start")), name="period_not_empty"
             ),
@@ -118,10 +168,17 @@ class BillingPeriod(models.Model):
         )
         indexes = (
             models.Index(
-                fields=("due_at",), condition=~models.Q(state="closed"), name="period_due"
+                fields=("due_at",),
+                condition=models.Q(state__in=("open", "closing")),
+                name="period_due",
             ),
             models.Index(fields=("client", "end"), name="period_by_client_end"),
         )
 
     def __str__(self) -> str:
         return f"{self.workspace} {self.start:%Y-%m-%d}"
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing follows it that what rolls over could go to. Reads the subscription."""
+        return self.end == self.subscription.end and not self.subscription.goes_on

@@ -17,7 +17,13 @@ from billing.models import BillingPeriod, CreditGrant, PlanAllowance, Reservatio
 from billing.plan_documents import AllowanceDocument
 from billing.selectors.grants import opening_grants
 from billing.services.plans import Terms, terms_of
-from billing.settlement import Quarter, Usage, missing_allowance, settle, usage_of
+from billing.settlement import (
+    Quarter,
+    allowance_at_end,
+    settle,
+    take_back,
+    usage_of,
+)
 from billing.waterfall import (
     DEFAULT_PRIORITY,
     PERIOD_KINDS,
@@ -47,6 +53,8 @@ class Balance:
     used: Decimal
     remaining: Decimal
     result: WaterfallResult
+    ahead: Decimal = ZERO
+    """Used beyond the days' share, where another plan takes over: that one gives so much less."""
 
     @property
     def overage(self) -> Decimal:
@@ -82,6 +90,7 @@ class _Carried:
 
     left: dict[int, dict[int, Decimal]] = field(default_factory=dict)
     rolled_over: dict[int, Decimal] = field(default_factory=dict)
+    ahead: dict[int, Decimal] = field(default_factory=dict)
 
 
 Held = Mapping[int, Sequence[tuple[dt.datetime, Decimal]]]
@@ -192,6 +201,8 @@ def _opened(
             else grant
             for grant in stored.get((period.pk, unit.pk), [])
         ]
+        if ahead := carried.ahead.get(unit.pk):
+            grants = take_back(grants, ahead)
         if rolled_over := carried.rolled_over.get(unit.pk):
             grants.append(_provisional(GrantKind.ROLLOVER, rolled_over, period))
         yield unit, allowances.get(slug), grants
@@ -209,11 +220,20 @@ def _balance(
 ) -> Balance:
     bounds = _bounds(period)
     usage = usage_of([row for row in counted if row.start in bounds])
-    missing = _missing(period, unit, allowance, usage) if grows else ZERO
-    if missing:
-        grants = [*grants, _provisional(GrantKind.ALLOWANCE, missing, period)]
-    is_last = period.end == period.subscription.end
-    result = settle(grants, usage, bounds, allowance=allowance, is_last=is_last, as_of=now)
+    end = allowance_at_end(
+        grants,
+        usage if grows else usage_of([]),
+        bounds,
+        allowance=allowance,
+        timezone=period.timezone,
+        places=unit.decimals,
+        goes_on=period.subscription.goes_on,
+    )
+    if end.missing > 0 and grows:
+        grants = [*grants, _provisional(GrantKind.ALLOWANCE, end.missing, period)]
+    elif end.missing < 0:
+        grants = take_back(grants, -end.missing)
+    result = settle(grants, usage, bounds, allowance=allowance, is_last=period.is_last, as_of=now)
     return Balance(
         unit=unit,
         period=period,
@@ -224,14 +244,7 @@ def _balance(
         used=result.used,
         remaining=result.available(quarter_floor(now)),
         result=result,
-    )
-
-
-def _missing(
-    period: BillingPeriod, unit: UsageUnit, allowance: AllowanceDocument | None, usage: Usage
-) -> Decimal:
-    return missing_allowance(
-        allowance, _bounds(period), period.timezone, used=usage.used, places=unit.decimals
+        ahead=end.ahead,
     )
 
 
@@ -246,7 +259,8 @@ def _handed_on(settled: list[Balance], before: _Carried) -> _Carried:
         }
         left[balance.unit.pk] = left.get(balance.unit.pk, {}) | remaining
     rolled_over = {balance.unit.pk: balance.result.rolled_over for balance in settled}
-    return _Carried(left, rolled_over)
+    ahead = {balance.unit.pk: balance.ahead for balance in settled}
+    return _Carried(left, rolled_over, ahead)
 
 
 def _provisional(kind: GrantKind, quantity: Decimal, period: BillingPeriod) -> Grant:

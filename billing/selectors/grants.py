@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.db.models import Exists, OuterRef, Q, Sum
 
 from billing.models import BillingPeriod, CreditGrant, GrantUse
-from billing.waterfall import Grant, GrantKind
+from billing.waterfall import PERIOD_KINDS, Grant, GrantKind
 from clients.models import UsageEvent
 
 ZERO = Decimal(0)
@@ -28,7 +28,9 @@ def opening_grants(periods: Iterable[BillingPeriod]) -> dict[tuple[int, int], li
         by_workspace[period.workspace_id].append(period)
     used_up = GrantUse.objects.filter(grant=OuterRef("pk"), remaining=ZERO)
     rows = (
-        CreditGrant.objects.filter(~Exists(used_up), workspace_id__in=by_workspace)
+        CreditGrant.objects.standing()
+        .filter(~Exists(used_up), workspace_id__in=by_workspace)
+        .select_related("period")
         .with_left()
         .order_by("pk")
     )
@@ -38,7 +40,7 @@ def opening_grants(periods: Iterable[BillingPeriod]) -> dict[tuple[int, int], li
         revoked: Decimal = row.taken_back  # type: ignore[attr-defined]
         grant = as_grant(row, row.quantity if left is None else left, revoked)
         for period in by_workspace[row.workspace_id]:
-            lapsed = row.expires_at is not None and row.expires_at <= period.start
+            lapsed = grant.expires_at is not None and grant.expires_at <= period.start
             if row.effective_at < period.end and not (left is None and lapsed):
                 grants[period.pk, row.unit_id].append(grant)
     return grants
@@ -46,13 +48,15 @@ def opening_grants(periods: Iterable[BillingPeriod]) -> dict[tuple[int, int], li
 
 def as_grant(row: CreditGrant, quantity: Decimal, revoked: Decimal = ZERO) -> Grant:
     """A stored grant as the waterfall burns it: ``quantity`` is left of it, of which ``revoked``
-    was taken back."""
+    was taken back. What comes with a period lasts as long as the period does by now."""
+    kind = GrantKind(row.kind)
+    of_period = row.period if kind in PERIOD_KINDS else None
     return Grant(
         id=row.pk,
-        kind=GrantKind(row.kind),
+        kind=kind,
         quantity=quantity,
         effective_at=row.effective_at,
-        expires_at=row.expires_at,
+        expires_at=row.expires_at if of_period is None else of_period.end,
         priority=row.priority,
         sequence=row.pk,
         revoked=revoked,

@@ -24,9 +24,14 @@ def entitlements(windows: Iterable[UsageWindow]) -> dict[int, Decimal]:
     What earlier periods left of a grant, where they are closed; provisional while one is open.
     """
     rows = list(windows)
-    grants = CreditGrant.objects.filter(
-        workspace_id__in={row.workspace_id for row in rows}, unit_id__in={r.unit_id for r in rows}
-    ).with_left()
+    grants = (
+        CreditGrant.objects.standing()
+        .filter(
+            workspace_id__in={row.workspace_id for row in rows},
+            unit_id__in={r.unit_id for r in rows},
+        )
+        .with_left()
+    )
     by_unit: dict[tuple[int, int], list[CreditGrant]] = defaultdict(list)
     for grant in grants:
         by_unit[grant.workspace_id, grant.unit_id].append(grant)

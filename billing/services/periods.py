@@ -56,7 +56,9 @@ def make_periods(
     )
     windows.open_windows(
         [
-            windows.Opening(period.subscription.workspace, unit, period.start, period.end)
+            windows.Opening(
+                period.subscription.workspace, unit, period.start, period.end, period.timezone
+            )
             for period in made
             for unit in terms[period.plan_version_id].units.values()
         ]
@@ -66,13 +68,9 @@ def make_periods(
         for period in made
         for grant in _allowances(period, terms[period.plan_version_id], now)
     )
-    known = set(last)
-    fees: list[Charge] = []
-    for period in made:
-        is_first = period.subscription_id not in known
-        known.add(period.subscription_id)
-        fees += _fees(period, terms[period.plan_version_id], now, is_first=is_first)
-    Charge.objects.bulk_create(fees)
+    Charge.objects.bulk_create(
+        fee for period in made for fee in _fees(period, terms[period.plan_version_id], now)
+    )
     return made
 
 
@@ -163,11 +161,16 @@ def _allowances(period: BillingPeriod, terms: Terms, now: dt.datetime) -> Iterat
             )
 
 
-def _fees(
-    period: BillingPeriod, terms: Terms, now: dt.datetime, *, is_first: bool
-) -> Iterator[Charge]:
+def asks_once(period: BillingPeriod) -> bool:
+    """Whether fees that are asked once are due with a period: the first one of a subscription
+    that continues no other. Reads the subscription."""
+    subscription = period.subscription
+    return period.start == subscription.start and subscription.continues_id is None
+
+
+def _fees(period: BillingPeriod, terms: Terms, now: dt.datetime) -> Iterator[Charge]:
     for fee, row in zip(terms.plan.fees, terms.fees, strict=True):
-        if is_first or fee.when == "period":
+        if fee.when == "period" or asks_once(period):
             yield _fee_charge(period, fee, row, now)
 
 
@@ -197,6 +200,6 @@ def _fee_charge(period: BillingPeriod, fee: FeeDocument, row: PlanFee, now: dt.d
             "full_days": share.full_days if is_prorated(fee) else None,
         },
         bill_at=period.start,
-        key=f"fee:{period.subscription_id}:{period.start.isoformat()}:{row.pk}",
+        key=f"fee:{period.pk}:{row.pk}",
         created_at=now,
     )

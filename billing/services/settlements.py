@@ -21,6 +21,7 @@ from billing.models import (
     BillingPeriod,
     Charge,
     CreditGrant,
+    GrantRevocation,
     GrantUse,
     LineKind,
     PeriodUsage,
@@ -29,7 +30,7 @@ from billing.models import (
 from billing.plan_documents import AllowanceDocument
 from billing.rating import minimum_shortfall
 from billing.selectors.grants import as_grant, opening_grants
-from billing.settlement import Usage, missing_allowance, settle, usage_of
+from billing.settlement import Usage, allowance_at_end, settle, take_back, usage_of
 from billing.terms import minimum_due
 from billing.waterfall import Grant, GrantKind, WaterfallResult, edges_within
 from clients.models import UsageUnit
@@ -53,6 +54,8 @@ class UnitSettlement:
     usage: Usage
     result: WaterfallResult
     price: OveragePrice | None
+    ahead: Decimal = ZERO
+    """Used beyond the days' share, where another plan takes over."""
 
     @property
     def policy(self) -> str:
@@ -71,6 +74,7 @@ class _OpenUnit:
     allowance: AllowanceDocument | None
     grants: list[Grant]
     counted: list[CountedQuarter] = field(default_factory=list)
+    ahead: Decimal = ZERO
 
     @cached_property
     def usage(self) -> Usage:
@@ -115,40 +119,86 @@ def _count(units: Iterable[_OpenUnit]) -> None:
 
 
 def _complete_allowances(units: Iterable[_OpenUnit], now: dt.datetime) -> None:
-    """Give what the allowance of a last period comes to beyond what was given at its start."""
-    missing = []
+    """Where a period stops before its boundary, give what its allowance comes to beyond what was
+    given at its start, or take back what it does not come to."""
+    missing: list[tuple[_OpenUnit, CreditGrant]] = []
+    revoked: list[GrantRevocation] = []
     for open_unit in units:
         period, unit = open_unit.period, open_unit.unit
-        quantity = missing_allowance(
-            open_unit.allowance,
+        end = allowance_at_end(
+            open_unit.grants,
+            open_unit.usage,
             bounds_of(period),
-            period.timezone,
-            used=open_unit.usage.used,
+            allowance=open_unit.allowance,
+            timezone=period.timezone,
             places=unit.decimals,
+            goes_on=period.subscription.goes_on,
         )
-        if quantity:
+        open_unit.ahead = end.ahead
+        if end.missing > 0:
             key = f"allowance-end:{period.pk}:{unit.pk}"
             grant = period_grant(
-                period, unit.pk, GrantKind.ALLOWANCE, key=key, quantity=quantity, now=now
+                period, unit.pk, GrantKind.ALLOWANCE, key=key, quantity=end.missing, now=now
             )
             missing.append((open_unit, grant))
+        elif end.missing < 0:
+            revoked += _taken_back(open_unit, -end.missing, now)
     CreditGrant.objects.bulk_create(grant for _, grant in missing)
+    GrantRevocation.objects.bulk_create(revoked)
     for open_unit, grant in missing:
         open_unit.grants.append(as_grant(grant, grant.quantity))
 
 
+def _taken_back(
+    open_unit: _OpenUnit, quantity: Decimal, now: dt.datetime
+) -> Iterator[GrantRevocation]:
+    """What a period cut short takes back of its allowance; its grants are then what is left."""
+    before, period = open_unit.grants, open_unit.period
+    open_unit.grants = take_back(before, quantity)
+    for old, new in zip(before, open_unit.grants, strict=True):
+        if new.revoked > old.revoked:
+            yield revocation(
+                period,
+                int(new.id),
+                new.revoked - old.revoked,
+                key=f"end:{period.pk}:{new.id}",
+                reason="The period ended before its boundary",
+                now=now,
+            )
+
+
+def revocation(
+    period: BillingPeriod,
+    grant_id: int,
+    quantity: Decimal,
+    *,
+    key: str,
+    reason: str,
+    now: dt.datetime,
+) -> GrantRevocation:
+    """Units of a grant that a period's end takes back, not saved yet."""
+    return GrantRevocation(
+        agency_id=period.agency_id,
+        workspace_id=period.workspace_id,
+        grant_id=grant_id,
+        quantity=quantity,
+        revoked_at=now,
+        reason=reason,
+        key=key,
+    )
+
+
 def _settle(open_unit: _OpenUnit, rules: MarginRules) -> UnitSettlement:
     period, allowance, usage = open_unit.period, open_unit.allowance, open_unit.usage
-    is_last = period.end == period.subscription.end
     result = settle(
-        open_unit.grants, usage, bounds_of(period), allowance=allowance, is_last=is_last
+        open_unit.grants, usage, bounds_of(period), allowance=allowance, is_last=period.is_last
     )
     price = (
         price_overage(period, open_unit.unit.pk, allowance.overage, result, usage.cost, rules)
         if allowance is not None
         else None
     )
-    return UnitSettlement(period, open_unit.unit, allowance, usage, result, price)
+    return UnitSettlement(period, open_unit.unit, allowance, usage, result, price, open_unit.ahead)
 
 
 def freeze(settlements: Sequence[UnitSettlement]) -> None:
@@ -188,20 +238,16 @@ def freeze(settlements: Sequence[UnitSettlement]) -> None:
 
 
 def roll_over(settlements: Sequence[UnitSettlement], now: dt.datetime) -> None:
-    """Give the next periods, which exist by now, what rolled over; it expires when they end."""
+    """Give the next periods, which exist by now, what rolled over; it expires when they end. And
+    take back from their allowance what was used ahead of it."""
     rolled = [settled for settled in settlements if settled.result.rolled_over]
-    if not rolled:
+    ahead = [settled for settled in settlements if settled.ahead]
+    if not (rolled or ahead):
         return
-    following = {
-        (period.subscription_id, period.start): period
-        for period in BillingPeriod.objects.filter(
-            subscription__in={settled.period.subscription_id for settled in rolled},
-            start__in={settled.period.end for settled in rolled},
-        )
-    }
+    following = _following([*rolled, *ahead])
     CreditGrant.objects.bulk_create(
         period_grant(
-            following[settled.period.subscription_id, settled.period.end],
+            following[settled.period.workspace_id, settled.period.end],
             settled.unit.pk,
             GrantKind.ROLLOVER,
             key=f"rollover:{settled.period.pk}:{settled.unit.pk}",
@@ -210,6 +256,43 @@ def roll_over(settlements: Sequence[UnitSettlement], now: dt.datetime) -> None:
         )
         for settled in rolled
     )
+    if ahead:
+        _take_ahead(ahead, following, now)
+
+
+_Following = dict[tuple[int, dt.datetime], BillingPeriod]
+
+
+def _following(settlements: Sequence[UnitSettlement]) -> _Following:
+    """The periods that begin where those of the settlements end, by workspace and start."""
+    periods = BillingPeriod.objects.filter(
+        workspace__in={settled.period.workspace_id for settled in settlements},
+        start__in={settled.period.end for settled in settlements},
+    )
+    return {(period.workspace_id, period.start): period for period in periods}
+
+
+def _take_ahead(
+    settlements: Sequence[UnitSettlement], following: _Following, now: dt.datetime
+) -> None:
+    grants = CreditGrant.objects.filter(
+        period__in=following.values(), kind=CreditGrant.Kind.ALLOWANCE
+    ).with_left()
+    allowances = {(grant.period_id, grant.unit_id): grant for grant in grants.order_by("-pk")}
+    revoked = []
+    for settled in settlements:
+        period = settled.period
+        after = following[period.workspace_id, period.end]
+        grant = allowances.get((after.pk, settled.unit.pk))
+        if grant is None:
+            continue
+        taken_back: Decimal = grant.taken_back  # type: ignore[attr-defined]
+        quantity = min(settled.ahead, grant.quantity - taken_back)
+        if quantity:
+            key = f"ahead:{period.pk}:{grant.pk}"
+            reason = "Used ahead under the plan before"
+            revoked.append(revocation(after, grant.pk, quantity, key=key, reason=reason, now=now))
+    GrantRevocation.objects.bulk_create(revoked)
 
 
 def charge(

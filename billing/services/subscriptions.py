@@ -10,11 +10,23 @@ from django.db import transaction
 from django.db.models import F, Max, Q
 
 from agencyportal.core.periods import Interval, quarter_ceil, quarter_floor, resolve_anchor
+from billing.lifecycle import FeeRule
 from billing.models import BillingPeriod, PlanVersion, Subscription
 from billing.refusals import RefusedError
 from clients.models import User, Workspace
 from clients.services import windows
 
+from .changes import (
+    EndReason,
+    Kind,
+    drop_planned,
+    hold,
+    hold_workspace,
+    not_empty,
+    note,
+    set_end,
+)
+from .period_moves import rehouse_reservations, take_over
 from .periods import make_periods
 from .plans import anchor_of
 
@@ -40,14 +52,16 @@ def activate(
 
     Raises RefusedError for a draft, another agency's plan, a currency that is not the client's, a
     time that another subscription covers, and a start before what is closed. Locks the
-    workspace's row.
+    workspace's row, then the client's.
     """
     begins = quarter_floor(start)
     ends = None if end is None else quarter_ceil(end)
-    locked = windows.lock_workspace(workspace.pk)
-    subscription = locked.subscriptions.filter(start=begins, plan_version=plan_version).first()
+    locked = hold_workspace(workspace.pk)
+    subscription = locked.subscriptions.filter(
+        not_empty(), start=begins, plan_version=plan_version
+    ).first()
     if subscription is None or subscription.end != ends:
-        _refuse_unfit(locked, plan_version)
+        refuse_unfit_version(locked, plan_version)
         _refuse_unfit_times(locked, begins, ends)
         subscription = Subscription.objects.create(
             agency_id=locked.agency_id,
@@ -61,6 +75,14 @@ def activate(
             end=ends,
             created_at=now,
             created_by=created_by,
+        )
+        note(
+            subscription,
+            Kind.ACTIVATED,
+            effective_at=begins,
+            now=now,
+            made_by=created_by,
+            to_version=plan_version,
         )
     make_periods([subscription], now=now)
     return subscription
@@ -91,25 +113,67 @@ def ensure_due_periods(*, now: dt.datetime, limit: int | None = None) -> int:
 
 
 @transaction.atomic
-def end(*, subscription: Subscription, end: dt.datetime, now: dt.datetime) -> Subscription:
+def end(
+    *,
+    subscription: Subscription,
+    end: dt.datetime,
+    now: dt.datetime,
+    ended_by: User | None = None,
+    reason: str = "",
+) -> Subscription:
     """Let a subscription run out at ``end`` (exclusive), moved forward to the quarter hour.
 
     The period that ``end`` falls into becomes its last, and a partial one unless ``end`` is its
-    boundary. To cancel on day d, pass the first instant of d + 1. Asked for again, it changes
-    nothing.
+    boundary: its fees are credited and asked anew for the days until then, usage after it is
+    unbilled. Periods that are made beyond it are withdrawn, and so is what was planned to follow.
+    An end that has not come may be moved, either way. To cancel on day d, pass the first instant
+    of d + 1. Asked for again, it changes nothing.
 
-    Raises RefusedError where ``end`` lies before the end of a period that is made already, before
-    the start, or where another subscription follows earlier. Locks the workspace's row.
+    Raises RefusedError where ``end`` lies before the start or in what is closed, where the
+    subscription has ended, and where another subscription follows earlier. Locks the workspace's
+    row, then the client's.
     """
     ends = quarter_ceil(end)
-    locked = windows.lock_workspace(subscription.workspace_id)
-    current = _with_plan(subscription, locked)
-    if current.end == ends:
+    current = hold(subscription)
+    if current.end == ends and current.end_reason in ("", EndReason.ENDED):
         return current
-    _refuse_unfit_end(current, ends)
-    _refuse_overlap(locked, current.start, ends, but=current)
-    current.end = ends
-    current.save(update_fields=["end"])
+    refuse_unfit_end(current, ends, now)
+    drop_planned(current, now=now, made_by=ended_by)
+    refuse_overlap(current.workspace, current.start, ends, but=current)
+    change = note(current, Kind.ENDED, effective_at=ends, now=now, made_by=ended_by, reason=reason)
+    left = set_end(current, change, ends, end_reason=EndReason.ENDED, rule=FeeRule.ANEW)
+    take_over(current.workspace, left, None)
+    make_periods([current], now=now)
+    rehouse_reservations(current.workspace)
+    return current
+
+
+@transaction.atomic
+def keep(
+    *,
+    subscription: Subscription,
+    now: dt.datetime,
+    kept_by: User | None = None,
+    reason: str = "",
+) -> Subscription:
+    """Let a subscription go on without an end, where one was planned and has not come.
+
+    What was planned to follow it is dropped, and its last period runs to its boundary again.
+    Raises RefusedError for one that has ended, and where another subscription is in the way. Locks
+    the workspace's row, then the client's.
+    """
+    current = hold(subscription)
+    if current.end is None:
+        return current
+    if current.end <= now:
+        raise RefusedError(
+            f"{current} has ended at {current.end:%Y-%m-%d %H:%M} UTC; start a new subscription "
+            "there instead."
+        )
+    drop_planned(current, now=now, made_by=kept_by)
+    refuse_overlap(current.workspace, current.start, None, but=current)
+    change = note(current, Kind.KEPT, effective_at=now, now=now, made_by=kept_by, reason=reason)
+    set_end(current, change, None, end_reason="", rule=FeeRule.ANEW)
     make_periods([current], now=now)
     return current
 
@@ -123,17 +187,21 @@ def _with_plan(subscription: Subscription, locked: Workspace) -> Subscription:
 
 
 def _without_next_period(now: dt.datetime) -> list[Subscription]:
+    standing = ~Q(periods__state=BillingPeriod.State.WITHDRAWN)
     running = Subscription.objects.annotate(
-        last_start=Max("periods__start"), last_end=Max("periods__end")
+        last_start=Max("periods__start", filter=standing),
+        last_end=Max("periods__end", filter=standing),
     )
     return list(
-        running.filter(Q(last_start=None) | Q(last_start__lte=now))
+        running.filter(not_empty())
+        .filter(Q(last_start=None) | Q(last_start__lte=now))
         .filter(Q(end=None) | Q(last_end=None) | Q(last_end__lt=F("end")))
         .order_by("pk")
     )
 
 
-def _refuse_unfit(workspace: Workspace, version: PlanVersion) -> None:
+def refuse_unfit_version(workspace: Workspace, version: PlanVersion) -> None:
+    """Raise RefusedError for a plan version that a workspace cannot be put on."""
     if version.published_at is None:
         raise RefusedError(f"{version} is a draft; publish it before anyone is put on it.")
     if version.plan.agency_id != workspace.agency_id:
@@ -152,22 +220,28 @@ def _refuse_unfit_times(
         raise RefusedError(
             f"A subscription must end after it starts, at {begins:%Y-%m-%d %H:%M} UTC."
         )
+    refuse_settled(workspace, begins)
+    refuse_overlap(workspace, begins, ends)
+
+
+def refuse_settled(workspace: Workspace, begins: dt.datetime) -> None:
+    """Raise RefusedError for a start in what is closed."""
     settled = workspace.settled_until
     if settled is not None and begins < settled:
         raise RefusedError(
             f"{workspace} is closed up to {settled:%Y-%m-%d %H:%M} UTC; start there or later."
         )
-    _refuse_overlap(workspace, begins, ends)
 
 
-def _refuse_overlap(
+def refuse_overlap(
     workspace: Workspace,
     begins: dt.datetime,
     ends: dt.datetime | None,
     *,
     but: Subscription | None = None,
 ) -> None:
-    overlapping = workspace.subscriptions.filter(Q(end=None) | Q(end__gt=begins))
+    """Raise RefusedError where another subscription covers some of ``[begins, ends)``."""
+    overlapping = workspace.subscriptions.filter(not_empty(), Q(end=None) | Q(end__gt=begins))
     if ends is not None:
         overlapping = overlapping.filter(start__lt=ends)
     if but is not None:
@@ -181,23 +255,22 @@ def _refuse_overlap(
         )
 
 
-def _refuse_unfit_end(subscription: Subscription, ends: dt.datetime) -> None:
+def refuse_unfit_end(subscription: Subscription, ends: dt.datetime, now: dt.datetime) -> None:
+    """Raise RefusedError for an end that a subscription cannot get any more."""
     if ends <= subscription.start:
         raise RefusedError(
             f"A subscription must end after it starts, at {subscription.start:%Y-%m-%d %H:%M} UTC."
         )
-    last = subscription.periods.order_by("-start").first()
-    if last is None:
-        return
-    if last.end == subscription.end:
+    if subscription.end is not None and subscription.end <= now:
         raise RefusedError(
-            f"The last period is made already and ends at {last.end:%Y-%m-%d %H:%M} UTC; start a "
-            "new subscription there instead."
+            f"{subscription} has ended at {subscription.end:%Y-%m-%d %H:%M} UTC; start a new "
+            "subscription there instead."
         )
-    if ends < last.end:
+    settled = subscription.workspace.settled_until
+    if settled is not None and ends < settled:
         raise RefusedError(
-            f"The period up to {last.end:%Y-%m-%d %H:%M} UTC is made already, with its allowance "
-            "and fees; end there or later."
+            f"{subscription.workspace} is closed up to {settled:%Y-%m-%d %H:%M} UTC; end there or "
+            "later."
         )
 
 

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from agencyportal.core.money import plain, round_money
+from agencyportal.core.money import round_money
 from billing.models import (
     BillingPeriod,
     Charge,
     CollectedBy,
     LineKind,
-    PlanFee,
     TopUpPurchase,
 )
-from billing.plan_documents import FeeDocument
-from billing.proration import share_of
 from billing.rating import minimum_shortfall
 from billing.services.periods import bounds_of
-from billing.terms import fee_amount, is_prorated, minimum_due
+from billing.terms import minimum_due
 
+from .fees import Voids, check_voids, fees_of
 from .findings import Checked, Finding, compare, missing, unexpected
 from .periods import Settled, WorkspaceBooks
 
@@ -40,8 +39,9 @@ class Expected:
 def check_charges(books: WorkspaceBooks) -> Iterator[Finding]:
     """Every charge that is called for exists once with its amount, and no other does."""
     purchases = list(TopUpPurchase.objects.filter(workspace=books.workspace))
-    expected = dict(_expected(books, purchases))
     rows = list(Charge.objects.filter(workspace=books.workspace).select_related("period"))
+    voids = Voids.load(books)
+    expected = dict(_expected(books, purchases, {row.key: row for row in rows}, voids))
     for row in rows:
         name = f"{row.description}, {row.key}"
         wanted = expected.pop(row.key, None)
@@ -54,28 +54,31 @@ def check_charges(books: WorkspaceBooks) -> Iterator[Finding]:
         name = f"{wanted.name}, {key}"
         yield missing(SUBJECT, Charge, name, wanted.fields["amount"])
     yield Checked(SUBJECT, len(rows))
+    yield from check_voids(books, voids)
 
 
 def _expected(
-    books: WorkspaceBooks, purchases: list[TopUpPurchase]
+    books: WorkspaceBooks,
+    purchases: list[TopUpPurchase],
+    rows: Mapping[str, Charge],
+    voids: Voids,
 ) -> Iterator[tuple[str, Expected]]:
-    first: dict[int, int] = {}
-    for period in books.periods:
-        first.setdefault(period.subscription_id, period.pk)
     bought: dict[int, Decimal] = {}
     for purchase in purchases:
-        within = _bought_in(books, purchase)
+        row = rows.get(f"top_up:{purchase.pk}")
+        within = _bought_in(books, purchase, row)
         if within is None:
             continue
         amount = round_money(purchase.price, purchase.currency)
         bought[within.pk] = bought.get(within.pk, ZERO) + amount
-        yield f"top_up:{purchase.pk}", _top_up(purchase, within, amount)
-    for period in books.periods:
+        yield (
+            f"top_up:{purchase.pk}",
+            _top_up(purchase, within, amount, _due_at(books, within, row)),
+        )
+    for period in [*books.withdrawn, *books.periods]:
         terms = books.terms[period.plan_version_id]
-        for fee, row in zip(terms.plan.fees, terms.fees, strict=True):
-            if fee.when == "period" or first[period.subscription_id] == period.pk:
-                key = f"fee:{period.subscription_id}:{period.start.isoformat()}:{row.pk}"
-                yield key, _fee(period, fee, row)
+        for key, name, fields in fees_of(books, period, voids):
+            yield key, Expected(name, fields)
         if period.pk in books.settled:
             yield from _of_closed(
                 period,
@@ -85,11 +88,24 @@ def _expected(
             )
 
 
-def _bought_in(books: WorkspaceBooks, purchase: TopUpPurchase) -> BillingPeriod | None:
-    return next(
-        (p for p in books.periods if p.start <= purchase.purchased_at < p.end),
-        None,
-    )
+def _bought_in(
+    books: WorkspaceBooks, purchase: TopUpPurchase, row: Charge | None
+) -> BillingPeriod | None:
+    """The period that a purchase was made in, as it was then: its end may have moved since."""
+    at = purchase.purchased_at
+    found = [
+        period
+        for period in [*books.periods, *books.withdrawn]
+        if period.start <= at < max(books.ends_of(period))
+    ]
+    named = (period for period in found if row is not None and period.pk == row.period_id)
+    return next(named, found[0] if found else None)
+
+
+def _due_at(books: WorkspaceBooks, period: BillingPeriod, row: Charge | None) -> dt.datetime:
+    """When what was bought in a period is due: its end, as it was then."""
+    is_one = row is not None and row.bill_at in books.ends_of(period)
+    return row.bill_at if row is not None and is_one else period.end
 
 
 def _of_period(period: BillingPeriod, kind: str, amount: Decimal, **more: Any) -> dict[str, Any]:
@@ -112,27 +128,16 @@ def _of_period(period: BillingPeriod, kind: str, amount: Decimal, **more: Any) -
     }
 
 
-def _fee(period: BillingPeriod, fee: FeeDocument, row: PlanFee) -> Expected:
-    bounds = bounds_of(period)
-    is_part = is_prorated(fee) and not share_of(bounds, period.timezone).is_whole
-    fields = _of_period(
-        period,
-        fee.kind,
-        fee_amount(fee, bounds, period.timezone, period.currency),
-        unit_amount="" if is_part else plain(fee.amount),
-        collected_by=fee.collected_by,
-        bill_at=period.start,
-    )
-    return Expected(f"{row.name} of {period.workspace}", fields)
-
-
-def _top_up(purchase: TopUpPurchase, period: BillingPeriod, amount: Decimal) -> Expected:
+def _top_up(
+    purchase: TopUpPurchase, period: BillingPeriod, amount: Decimal, due_at: dt.datetime
+) -> Expected:
     fields = _of_period(
         period,
         LineKind.TOP_UP.value,
         amount,
         unit_id=purchase.unit_id,
         quantity=purchase.quantity,
+        bill_at=due_at,
     )
     # What one of them cost is for reading; the amount is what counts.
     del fields["unit_amount"]

@@ -21,6 +21,11 @@ ZERO: Final = Decimal(0)
 ExpectedGrants = dict[str, tuple[BillingPeriod, UsageUnit, Decimal]]
 """By key: the period that a grant lasts for, its unit and its quantity."""
 
+ExpectedRevocations = dict[str, Decimal]
+"""By key: what closing takes back where a period ended before its boundary."""
+
+OF_CLOSING: Final = ("end:", "ahead:")
+
 
 def check_grants(
     books: WorkspaceBooks, expected: Mapping[str, tuple[BillingPeriod, UsageUnit, Decimal]]
@@ -32,12 +37,16 @@ def check_grants(
         name = f"{row.kind} grant {row.key} of {books.workspace}"
         if row.key in wanted:
             period, unit, quantity = wanted.pop(row.key)
+            ends = books.ends_of(period)
             fields = {
                 "quantity": (row.quantity, quantity),
                 "unit": (row.unit_id, unit.pk),
                 "period": (row.period_id, period.pk),
                 "effective_at": (row.effective_at, period.start),
-                "expires_at": (row.expires_at, period.end),
+                "expires_at": (
+                    row.expires_at,
+                    row.expires_at if row.expires_at in ends else period.end,
+                ),
             }
             yield from compare(SUBJECT, row, name, fields)
         elif row.kind in (CreditGrant.Kind.ALLOWANCE, CreditGrant.Kind.ROLLOVER):
@@ -47,6 +56,22 @@ def check_grants(
         yield missing(SUBJECT, CreditGrant, f"{key} of {books.workspace}", f"{quantity} {unit}")
     yield from _check_conservation(books)
     yield Checked(SUBJECT, len(books.grants))
+
+
+def check_ends(books: WorkspaceBooks, expected: ExpectedRevocations) -> Iterator[Finding]:
+    """Where a period ended before its boundary, what it did not come to was taken back, and what
+    was used ahead of the plan that took over."""
+    wanted = dict(expected)
+    for rows in books.revocations.values():
+        for row in rows:
+            name = f"{row.key} of {books.workspace}"
+            if row.key in wanted:
+                fields = {"quantity": (row.quantity, wanted.pop(row.key))}
+                yield from compare(REVOCATIONS, row, name, fields)
+            elif row.key.startswith(OF_CLOSING):
+                yield unexpected(REVOCATIONS, row, name, row.quantity)
+    for key, quantity in wanted.items():
+        yield missing(REVOCATIONS, GrantRevocation, f"{key} of {books.workspace}", quantity)
 
 
 def _check_purchase(row: CreditGrant, name: str) -> Iterator[Finding]:

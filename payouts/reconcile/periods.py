@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, cast
 
-from agencyportal.core.periods import Interval, Period, next_period, period_at
-from billing.models import BillingPeriod, CreditGrant, GrantRevocation, GrantUse, PeriodUsage
+from agencyportal.core.periods import (
+    Interval,
+    Period,
+    next_boundary_after_zone_change,
+    next_period,
+    period_at,
+)
+from billing.models import (
+    BillingPeriod,
+    CreditGrant,
+    GrantRevocation,
+    GrantUse,
+    PeriodMove,
+    PeriodUsage,
+    Subscription,
+)
 from billing.services.overage import OveragePrice
 from billing.services.periods import bounds_of
 from billing.services.plans import Terms, terms_of
@@ -16,9 +32,10 @@ from billing.settlement import Usage
 from billing.waterfall import WaterfallResult
 from clients.models import UsageUnit, UsageWindow, Workspace
 
-from .findings import Checked, Finding, compare, missing, unexpected
+from .findings import Checked, Finding, compare, difference, missing, unexpected
 
 SUBJECT: Final = "Billing periods"
+MOVES: Final = "Moved periods"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +54,9 @@ class WorkspaceBooks:
 
     workspace: Workspace
     periods: list[BillingPeriod]
+    withdrawn: list[BillingPeriod]
+    moves: dict[int, list[PeriodMove]]
+    """By period, in the order in which they were made."""
     grants: list[CreditGrant]
     revocations: dict[int, list[GrantRevocation]]
     """By grant, in the order in which they were made."""
@@ -49,12 +69,13 @@ class WorkspaceBooks:
     @classmethod
     def load(cls, workspace: Workspace, terms: dict[int, Terms]) -> WorkspaceBooks:
         """``terms``: plan versions read before, by id; those that are new are added."""
-        periods = list(
-            BillingPeriod.objects.filter(workspace=workspace)
+        every = list(
+            BillingPeriod.with_withdrawn.filter(workspace=workspace)
             .select_related("subscription__plan_version", "plan_version__plan")
-            .order_by("start")
+            .order_by("start", "pk")
         )
-        for period in periods:
+        for period in every:
+            period.workspace = workspace
             if period.plan_version_id not in terms:
                 terms[period.plan_version_id] = terms_of(period.plan_version)
         frozen = PeriodUsage.objects.filter(period__workspace=workspace).select_related("unit")
@@ -64,15 +85,42 @@ class WorkspaceBooks:
         revocations: dict[int, list[GrantRevocation]] = defaultdict(list)
         for revoked in GrantRevocation.objects.filter(grant__workspace=workspace):
             revocations[revoked.grant_id].append(revoked)
+        moves: dict[int, list[PeriodMove]] = defaultdict(list)
+        for move in PeriodMove.objects.filter(period__in=every).select_related("change"):
+            moves[move.period_id].append(move)
+        grants = CreditGrant.objects.filter(workspace=workspace).select_related("period")
+        is_withdrawn = BillingPeriod.State.WITHDRAWN
         return cls(
             workspace=workspace,
-            periods=periods,
-            grants=list(CreditGrant.objects.filter(workspace=workspace).order_by("pk")),
+            periods=[period for period in every if period.state != is_withdrawn],
+            withdrawn=[period for period in every if period.state == is_withdrawn],
+            moves=moves,
+            grants=list(grants.order_by("pk")),
             revocations=revocations,
             frozen={(row.period_id, row.unit_id): row for row in frozen},
             uses=uses,
             terms=terms,
         )
+
+    def as_made(self, period: BillingPeriod) -> Period:
+        """The bounds that a period was made with, before any move."""
+        for move in self.moves.get(period.pk, ()):
+            return Period(period.start, move.end_before, period.full_start, move.full_end_before)
+        return bounds_of(period)
+
+    def extensions(self, period: BillingPeriod) -> Iterator[tuple[PeriodMove, Period]]:
+        """The moves that gave a period more days for more money, with what it was after each."""
+        for move in self.moves.get(period.pk, ()):
+            end, full_end = move.end_after, move.full_end_after
+            if end is None or full_end is None or move.fees == PeriodMove.Fees.KEPT:
+                continue
+            if move.end_before < end:
+                yield move, Period(period.start, end, period.full_start, full_end)
+
+    def ends_of(self, period: BillingPeriod) -> set[dt.datetime]:
+        """Every end that a period has had."""
+        moved = (move.end_after for move in self.moves.get(period.pk, ()))
+        return {self.as_made(period).end, period.end} | {end for end in moved if end}
 
 
 def period_name(period: BillingPeriod) -> str:
@@ -80,18 +128,20 @@ def period_name(period: BillingPeriod) -> str:
 
 
 def check_periods(books: WorkspaceBooks) -> Iterator[Finding]:
-    """Periods follow one another as the subscription's calendar says, without a gap, and every
-    unit of the package has its window in each."""
+    """Periods follow one another as the subscription's calendar says, without a gap, never two at
+    once, and every unit of the package has its window in each. What moved says from where."""
     windows = {
         (window.unit_id, window.start): window
         for window in UsageWindow.objects.filter(workspace=books.workspace)
     }
     before: dict[int, BillingPeriod] = {}
+    last: BillingPeriod | None = None
     for period in books.periods:
-        period.workspace = books.workspace
-        expected = _expected_bounds(period, before.get(period.subscription_id))
-        before[period.subscription_id] = period
+        expected = _expected_bounds(books, period, before.get(period.subscription_id))
         name = period_name(period)
+        if last is not None and period.start < last.end:
+            yield difference(SUBJECT, period, name, "start", period.start, f"after {last.end}")
+        before[period.subscription_id] = last = period
         if expected is None:
             yield unexpected(SUBJECT, period, name, "a period after the end")
             continue
@@ -107,14 +157,64 @@ def check_periods(books: WorkspaceBooks) -> Iterator[Finding]:
                 yield missing(SUBJECT, UsageWindow, window_name, f"until {period.end}")
             else:
                 yield from compare(SUBJECT, window, window_name, {"end": (window.end, period.end)})
-    yield Checked(SUBJECT, len(books.periods))
+    yield Checked(SUBJECT, len(books.periods) + len(books.withdrawn))
+    yield from _check_moves(books)
+    yield from _check_zones(books)
 
 
-def _expected_bounds(period: BillingPeriod, last: BillingPeriod | None) -> Period | None:
+def _expected_bounds(
+    books: WorkspaceBooks, period: BillingPeriod, last: BillingPeriod | None
+) -> Period | None:
     subscription = period.subscription
     interval = cast(Interval, subscription.plan_version.interval)
     anchor, zone = subscription.anchor_date, period.timezone
     if last is None:
         start = subscription.start
-        return period_at(start, start, interval, anchor, zone, subscription.end)
-    return next_period(bounds_of(last), interval, anchor, zone, subscription.end)
+        expected = period_at(start, start, interval, anchor, zone, subscription.end)
+    else:
+        expected = next_period(bounds_of(last), interval, anchor, zone, subscription.end)
+    changes = [move.change for move in books.moves.get(period.pk, ()) if move.change.to_timezone]
+    if expected is None or not changes:
+        return expected
+    boundary = next_boundary_after_zone_change(
+        period.start,
+        changes[-1].made_at,
+        interval=interval,
+        anchor=anchor,
+        old_timezone=zone,
+        new_timezone=changes[-1].to_timezone,
+    )
+    end = boundary if subscription.end is None else min(boundary, subscription.end)
+    return Period(expected.start, end, expected.full_start, boundary)
+
+
+def _check_moves(books: WorkspaceBooks) -> Iterator[Finding]:
+    """Each move of a period begins where the one before ended, and the last one is what it is."""
+    for period in [*books.periods, *books.withdrawn]:
+        moves = books.moves.get(period.pk, [])
+        name = f"move of the {period_name(period)}"
+        for move, following in pairwise(moves):
+            fields = {
+                "end_before": (following.end_before, move.end_after),
+                "full_end_before": (following.full_end_before, move.full_end_after),
+            }
+            yield from compare(MOVES, following, name, fields)
+        is_withdrawn = period.state == BillingPeriod.State.WITHDRAWN
+        if moves and not is_withdrawn:
+            ends = {
+                "end_after": (moves[-1].end_after, period.end),
+                "full_end_after": (moves[-1].full_end_after, period.full_end),
+            }
+            yield from compare(MOVES, moves[-1], name, ends)
+        elif is_withdrawn and not (moves and moves[-1].end_after is None):
+            yield missing(MOVES, PeriodMove, name, "why it was withdrawn")
+    if books.moves:
+        yield Checked(MOVES, sum(map(len, books.moves.values())))
+
+
+def _check_zones(books: WorkspaceBooks) -> Iterator[Finding]:
+    """What runs on runs in its client's zone."""
+    for subscription in Subscription.objects.filter(workspace=books.workspace, end=None):
+        zone = books.workspace.client.timezone
+        fields = {"timezone": (subscription.timezone, zone)}
+        yield from compare(SUBJECT, subscription, f"subscription of {books.workspace}", fields)

@@ -9,19 +9,19 @@ from decimal import Decimal
 from typing import Final
 
 from agencyportal.core.money import plain
-from billing.models import BillingPeriod, GrantUse, PeriodUsage, PlanAllowance
+from billing.models import BillingPeriod, CreditGrant, GrantUse, PeriodUsage, PlanAllowance
 from billing.plan_documents import AllowanceDocument
 from billing.selectors import as_grant
 from billing.services.overage import MarginRules, price_overage
 from billing.services.periods import bounds_of
 from billing.services.plans import Terms
-from billing.settlement import missing_allowance, settle, usage_of
+from billing.settlement import allowance_at_end, settle, take_back, usage_of
 from billing.terms import opening_allowance
 from billing.waterfall import Grant
 from clients.models import UsageUnit
 
 from .findings import Checked, Finding, compare, missing, unexpected
-from .grants import ExpectedGrants, check_grants
+from .grants import ExpectedGrants, ExpectedRevocations, check_ends, check_grants
 from .periods import Settled, WorkspaceBooks, period_name
 from .usage import Quarters
 
@@ -44,16 +44,20 @@ def check_waterfalls(books: WorkspaceBooks, quarters: Quarters) -> Iterator[Find
     ``books.settled``."""
     carried = _Carried()
     expected_grants: ExpectedGrants = {}
+    revoked: ExpectedRevocations = {}
     closed = 0
+    for period in books.withdrawn:
+        terms = books.terms[period.plan_version_id]
+        expected_grants |= _opening_grants(books, period, terms)
     for period in books.periods:
         terms = books.terms[period.plan_version_id]
-        expected_grants |= _opening_grants(period, terms)
+        expected_grants |= _opening_grants(books, period, terms)
         if period.state != BillingPeriod.State.CLOSED:
             continue
         closed += 1
         books.settled[period.pk] = []
         for unit in terms.units.values():
-            settled, grants = _settle(books, period, unit, quarters, carried)
+            settled, grants = _settle(books, period, unit, quarters, carried, revoked)
             books.settled[period.pk].append(settled)
             expected_grants |= grants
             yield from _check_frozen(books, period, settled)
@@ -61,18 +65,25 @@ def check_waterfalls(books: WorkspaceBooks, quarters: Quarters) -> Iterator[Find
     yield Checked(USAGE, len(books.frozen))
     yield Checked(USES, sum(map(len, books.uses.values())))
     yield from check_grants(books, expected_grants)
+    yield from check_ends(books, revoked)
 
 
-def _opening_grants(period: BillingPeriod, terms: Terms) -> ExpectedGrants:
+def _opening_grants(books: WorkspaceBooks, period: BillingPeriod, terms: Terms) -> ExpectedGrants:
     """The allowances that a period opens with, by key."""
     expected: ExpectedGrants = {}
     for allowance in terms.plan.allowances:
         unit = terms.units[allowance.unit]
         quantity = opening_allowance(
-            allowance, bounds_of(period), period.timezone, places=unit.decimals
+            allowance, books.as_made(period), period.timezone, places=unit.decimals
         )
         if quantity:
             expected[f"allowance:{period.pk}:{unit.pk}"] = (period, unit, quantity)
+        for move, bounds in books.extensions(period):
+            planned = opening_allowance(allowance, bounds, period.timezone, places=unit.decimals)
+            if planned > quantity:
+                key = f"allowance-more:{move.pk}:{unit.pk}"
+                expected[key] = (period, unit, planned - quantity)
+                quantity = planned
     return expected
 
 
@@ -82,15 +93,27 @@ def _settle(
     unit: UsageUnit,
     quarters: Quarters,
     carried: _Carried,
+    revoked: ExpectedRevocations,
 ) -> tuple[Settled, ExpectedGrants]:
-    """The unit's settlement, and the grants that closing made of it; ``carried`` moves on."""
+    """The unit's settlement, and the grants that closing made of it; ``carried`` moves on, and
+    ``revoked`` gains what closing took back."""
     allowance = _allowance(books.terms[period.plan_version_id], unit)
-    bounds, is_last = bounds_of(period), period.end == period.subscription.end
+    bounds = bounds_of(period)
     usage = usage_of(
         [row for row in quarters.get(unit.pk, ()) if period.start <= row[0] < period.end]
     )
+    before = list(_usable_grants(books, period, unit, carried, before_closing=True))
+    end = allowance_at_end(
+        before,
+        usage,
+        bounds,
+        allowance=allowance,
+        timezone=period.timezone,
+        places=unit.decimals,
+        goes_on=period.subscription.goes_on,
+    )
     grants = list(_usable_grants(books, period, unit, carried))
-    result = settle(grants, usage, bounds, allowance=allowance, is_last=is_last)
+    result = settle(grants, usage, bounds, allowance=allowance, is_last=period.is_last)
     for outcome in result.grants:
         grant_id = int(outcome.grant.id)
         carried.left[grant_id] = outcome.remaining
@@ -101,12 +124,15 @@ def _settle(
         else None
     )
     made: ExpectedGrants = {}
-    topped_up = missing_allowance(
-        allowance, bounds, period.timezone, used=usage.used, places=unit.decimals
-    )
-    if topped_up:
-        made[f"allowance-end:{period.pk}:{unit.pk}"] = (period, unit, topped_up)
+    if end.missing > 0:
+        made[f"allowance-end:{period.pk}:{unit.pk}"] = (period, unit, end.missing)
+    elif end.missing < 0:
+        for old, new in zip(before, take_back(before, -end.missing), strict=True):
+            if new.revoked > old.revoked:
+                revoked[f"end:{period.pk}:{new.id}"] = new.revoked - old.revoked
     following = _following(books, period)
+    if end.ahead and following is not None:
+        revoked |= _ahead(books, period, following, unit, end.ahead)
     if result.rolled_over and following is not None:
         made[f"rollover:{period.pk}:{unit.pk}"] = (following, unit, result.rolled_over)
     return Settled(unit, usage, result, price), made
@@ -117,34 +143,67 @@ def _allowance(terms: Terms, unit: UsageUnit) -> AllowanceDocument | None:
 
 
 def _following(books: WorkspaceBooks, period: BillingPeriod) -> BillingPeriod | None:
-    return next(
-        (
-            other
-            for other in books.periods
-            if other.subscription_id == period.subscription_id and other.start == period.end
-        ),
-        None,
-    )
+    """What takes over where a period ends, if what rolls over crosses to it."""
+    if period.is_last:
+        return None
+    return next((other for other in books.periods if other.start == period.end), None)
+
+
+def _ahead(
+    books: WorkspaceBooks,
+    period: BillingPeriod,
+    following: BillingPeriod,
+    unit: UsageUnit,
+    ahead: Decimal,
+) -> ExpectedRevocations:
+    """What was used ahead is taken back from the next allowance, as far as there is any."""
+    for row in books.grants:
+        if row.key == f"allowance:{following.pk}:{unit.pk}":
+            key = f"ahead:{period.pk}:{row.pk}"
+            revocations = books.revocations.get(row.pk, [])
+            keys = [other.key for other in revocations]
+            earlier = revocations[: keys.index(key)] if key in keys else revocations
+            left = row.quantity - sum((other.quantity for other in earlier), ZERO)
+            return {key: min(ahead, left)} if left else {}
+    return {}
 
 
 def _usable_grants(
-    books: WorkspaceBooks, period: BillingPeriod, unit: UsageUnit, carried: _Carried
+    books: WorkspaceBooks,
+    period: BillingPeriod,
+    unit: UsageUnit,
+    carried: _Carried,
+    *,
+    before_closing: bool = False,
 ) -> Iterator[Grant]:
     """Grants that the closing period could burn: made by then, effective before its end, and
     either new to periods and not expired before its start, or with something left. With what was
-    revoked by then; of more than there is, `check_grants` says so."""
+    revoked by then; of more than there is, `check_grants` says so. ``before_closing``: without
+    what closing itself gave and took back."""
+    own = (f"allowance-end:{period.pk}:", f"end:{period.pk}:") if before_closing else ()
     closed_at = period.closed_at or dt.datetime.max.replace(tzinfo=dt.UTC)
     for row in books.grants:
         if row.unit_id != unit.pk or row.effective_at >= period.end or row.created_at > closed_at:
             continue
+        if row.key.startswith(own) or _is_withdrawn(row):
+            continue
         remaining = carried.left.get(row.pk)
-        if remaining is None and (row.expires_at is None or row.expires_at > period.start):
+        expires_at = as_grant(row, ZERO).expires_at
+        if remaining is None and (expires_at is None or expires_at > period.start):
             remaining = row.quantity
         if remaining:
-            made = (r for r in books.revocations.get(row.pk, ()) if r.revoked_at <= closed_at)
+            made = (
+                r
+                for r in books.revocations.get(row.pk, ())
+                if r.revoked_at <= closed_at and not r.key.startswith(own)
+            )
             total = sum((revocation.quantity for revocation in made), ZERO)
             revoked = total - carried.revoked.get(row.pk, ZERO)
             yield as_grant(row, remaining, max(ZERO, min(revoked, remaining)))
+
+
+def _is_withdrawn(row: CreditGrant) -> bool:
+    return row.period is not None and row.period.state == BillingPeriod.State.WITHDRAWN
 
 
 def _check_frozen(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from django.apps import apps
+
+from payouts.reconcile.books import reconcile
+from payouts.reconcile.findings import Difference
+from payouts.reconcile.scope import Scope
 
 
 @pytest.fixture
@@ -34,3 +38,11 @@ def documents(settings, tmp_path) -> Path:
         "documents": {**settings.STORAGES["documents"], "OPTIONS": options},
     }
     return folder
+
+
+@pytest.fixture
+def proved(db: None) -> Iterator[None]:
+    """Whatever the test has done, reconciling proves the books afterwards."""
+    yield
+    found = [str(each) for each in reconcile(Scope()) if isinstance(each, Difference)]
+    assert found == []

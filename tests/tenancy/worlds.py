@@ -39,7 +39,7 @@ from billing.services.rendering import render_due
 from billing.services.requests import ask_for_top_up
 from billing.services.reservations import reserve
 from billing.services.revocations import revoke
-from billing.services.subscriptions import activate, ensure_due_periods
+from billing.services.subscriptions import activate, end, ensure_due_periods, keep
 from clients.models import (
     Agency,
     AgencyMember,
@@ -260,6 +260,7 @@ def _pay(invoice: Invoice, who: User, now: dt.datetime) -> None:
 def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime) -> None:
     """What is going on at a client right now."""
     workspace = deployment.workspace
+    _hesitate(workspace, owner, now)
     event = SubmittedEvent(id="now", unit="conversation", quantity=Decimal(900), label="triage")
     record_events(workspace=workspace, events=[event], now=now)
     again = SubmittedEvent(
@@ -320,6 +321,14 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
         action_flag=CHANGE,
         change_message=mark_of(deployment.client.slug),
     )
+
+
+def _hesitate(workspace: Workspace, owner: User, now: dt.datetime) -> None:
+    """They leave with the running period, and stay after all."""
+    subscription = workspace.subscriptions.get(end=None)
+    leaves = workspace.periods.get(start__lte=now, end__gt=now).end
+    end(subscription=subscription, end=leaves, now=now, ended_by=owner, reason="They leave")
+    keep(subscription=subscription, now=now, kept_by=owner, reason="They stay")
 
 
 def _alert(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime) -> None:

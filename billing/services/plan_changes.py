@@ -1,0 +1,133 @@
+"""Moves workspaces to another plan, or to another version of theirs (ENGINE 4).
+
+The subscription ends where the change takes effect, and one under the new version continues it:
+at once, from the first instant of the local day, or with the next period. Where both bill by the
+same interval the boundaries stay; where they do not, the new plan's are counted from the change.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal, cast
+
+from django.db import transaction
+
+from agencyportal.core.periods import (
+    Interval,
+    local_date,
+    local_day_start,
+    period_at,
+    resolve_anchor,
+)
+from billing.lifecycle import FeeRule
+from billing.models import BillingPeriod, PlanVersion, Subscription
+from billing.refusals import RefusedError
+from clients.models import User
+
+from .changes import (
+    EndReason,
+    Kind,
+    drop_planned,
+    hold,
+    not_empty,
+    note,
+    set_end,
+    start_after,
+)
+from .period_moves import rehouse_reservations, take_over
+from .periods import make_periods
+from .plans import anchor_of
+from .subscriptions import refuse_unfit_version
+
+When = Literal["now", "period_end"]
+
+
+@transaction.atomic
+def change_plan(
+    *,
+    subscription: Subscription,
+    plan_version: PlanVersion,
+    when: When,
+    now: dt.datetime,
+    changed_by: User | None = None,
+    reason: str = "",
+) -> Subscription:
+    """Move a running subscription to another plan version; returns the one that continues it.
+
+    ``now``: the day of the change belongs to the new plan. The old period ends with the day
+    before; what its fees asked for the rest is credited, the new ones ask for it; the new
+    allowance is the share of the rest, less what was used of the old one beyond its share. Top-ups
+    stay. ``period_end``: it takes effect where the running period ends. A change that was planned
+    before, and has not begun, is dropped. Fees that are asked once are not asked again. Asked for
+    again, it answers with the one that is there.
+
+    Raises RefusedError for a draft, another agency's plan, another currency, the version that it
+    is on, and a subscription that is not running. Locks the workspace's row, then the client's.
+    """
+    current = hold(subscription)
+    there = current.continued_by.filter(not_empty(), plan_version=plan_version).first()
+    if current.goes_on and there is not None and (when == "period_end" or there.start <= now):
+        return there
+    refuse_unfit_version(current.workspace, plan_version)
+    running = _running_period(current, now)
+    if plan_version.pk == current.plan_version_id:
+        raise RefusedError(f"{current.workspace} is on {plan_version} already.")
+    at = _first_of_day(current, running, now) if when == "now" else running.end
+    planned_end = None if current.goes_on or current.end == at else current.end
+    drop_planned(current, now=now, made_by=changed_by)
+    is_other = plan_version.plan_id != current.plan_version.plan_id
+    change = note(
+        current,
+        Kind.PLAN_CHANGED if is_other else Kind.UPGRADED,
+        effective_at=at,
+        now=now,
+        made_by=changed_by,
+        reason=reason,
+        from_version=current.plan_version,
+        to_version=plan_version,
+    )
+    left = set_end(
+        current, change, at, end_reason=EndReason.CHANGED, rule=FeeRule.REST, keeps_once=True
+    )
+    following = start_after(
+        current,
+        plan_version=plan_version,
+        start=at,
+        end=planned_end,
+        anchor_date=_anchor(current, plan_version, at),
+        now=now,
+        made_by=changed_by,
+    )
+    interval = cast(Interval, plan_version.interval)
+    take_over(
+        current.workspace,
+        left,
+        period_at(at, at, interval, following.anchor_date, following.timezone, planned_end),
+    )
+    make_periods([following], now=now)
+    rehouse_reservations(current.workspace)
+    return following
+
+
+def _running_period(subscription: Subscription, now: dt.datetime) -> BillingPeriod:
+    period = subscription.periods.filter(start__lte=now, end__gt=now).first()
+    if period is None:
+        raise RefusedError(
+            f"{subscription} is not running at {now:%Y-%m-%d %H:%M} UTC; choose the one that is, "
+            "or put the workspace on a plan."
+        )
+    return period
+
+
+def _first_of_day(
+    subscription: Subscription, running: BillingPeriod, now: dt.datetime
+) -> dt.datetime:
+    zone = subscription.timezone
+    return max(running.start, local_day_start(local_date(now, zone), zone))
+
+
+def _anchor(current: Subscription, version: PlanVersion, at: dt.datetime) -> dt.date:
+    if version.interval == current.plan_version.interval:
+        return current.anchor_date
+    interval = cast(Interval, version.interval)
+    return resolve_anchor(at, interval, anchor_of(version), current.workspace.client.timezone)

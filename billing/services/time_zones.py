@@ -1,0 +1,138 @@
+"""Moves a client to another time zone, with all that is counted in it (ENGINE 1).
+
+The period in progress keeps its start, its local days and its fees, and runs to the next boundary
+in the new zone. What is made beyond it is made anew there. Nothing that has ended moves.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import cast
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from agencyportal.core.fields import validate_timezone
+from agencyportal.core.locks import lock_row
+from agencyportal.core.periods import Interval, next_boundary_after_zone_change
+from billing.lifecycle import FeeRule
+from billing.models import BillingPeriod, Subscription, SubscriptionChange
+from billing.refusals import RefusedError
+from clients.models import Client, User, Workspace
+from clients.services import windows
+
+from .changes import Kind, not_empty, note
+from .period_moves import move, rehouse_reservations, take_over, withdraw
+from .periods import make_periods
+from .plans import terms_of
+
+
+@transaction.atomic
+def change_timezone(
+    *,
+    client: Client,
+    timezone: str,
+    now: dt.datetime,
+    changed_by: User | None = None,
+    reason: str = "",
+) -> Client:
+    """Give a client another time zone (IANA); returns it. The same zone again changes nothing.
+
+    Raises RefusedError for a zone that there is none of, and where workspaces come and go
+    meanwhile. Locks the rows of all of the client's workspaces, then the client's.
+    """
+    try:
+        validate_timezone(timezone)
+    except ValidationError as error:
+        raise RefusedError(" ".join(error.messages), field="timezone") from None
+    theirs = Workspace.objects.filter(client=client)
+    locked = {
+        workspace.pk: workspace
+        for workspace in windows.lock_workspaces(theirs.values_list("pk", flat=True))
+    }
+    current = lock_row(Client.objects.filter(pk=client.pk))
+    if set(theirs.values_list("pk", flat=True)) != set(locked):
+        raise RefusedError("A workspace was added meanwhile; try again.")
+    if current.timezone == timezone:
+        return current
+    before, current.timezone = current.timezone, timezone
+    current.save(update_fields=["timezone"])
+    for workspace in locked.values():
+        workspace.client = current
+        for subscription in _still_to_run(workspace, now):
+            change = note(
+                subscription,
+                Kind.TIMEZONE_CHANGED,
+                effective_at=now,
+                now=now,
+                made_by=changed_by,
+                reason=reason,
+                from_timezone=before,
+                to_timezone=timezone,
+            )
+            _move(subscription, change, timezone, now)
+        make_periods(_still_to_run(workspace, now), now=now)
+        rehouse_reservations(workspace)
+    return current
+
+
+def _still_to_run(workspace: Workspace, now: dt.datetime) -> list[Subscription]:
+    """The last first, so that what is withdrawn makes room for what is extended."""
+    found = list(
+        workspace.subscriptions.running_or_planned(now)
+        .filter(not_empty())
+        .select_related("plan_version__plan", "agency")
+        .order_by("-start")
+    )
+    for subscription in found:
+        subscription.workspace = workspace
+    return found
+
+
+def _move(
+    subscription: Subscription, change: SubscriptionChange, timezone: str, now: dt.datetime
+) -> None:
+    subscription.timezone = timezone
+    subscription.save(update_fields=["timezone"])
+    workspace, terms = subscription.workspace, terms_of(subscription.plan_version)
+    for period in subscription.periods.filter(start__gt=now).order_by("-start"):
+        left = withdraw(period, workspace, change, terms, keeps_once=False)
+        take_over(workspace, left, None)
+    running = subscription.periods.filter(start__lte=now, end__gt=now).first()
+    if running is None:
+        return
+    boundary = _boundary(subscription, running, timezone, now)
+    if subscription.end is not None and subscription.end == running.full_end:
+        _shift_end(subscription, subscription.end, boundary)
+    end = boundary if subscription.end is None else min(boundary, subscription.end)
+    if (end, boundary) != (running.end, running.full_end):
+        move(
+            running,
+            workspace,
+            change,
+            terms,
+            end=end,
+            full_end=boundary,
+            rule=FeeRule.KEPT,
+        )
+
+
+def _boundary(
+    subscription: Subscription, running: BillingPeriod, timezone: str, now: dt.datetime
+) -> dt.datetime:
+    return next_boundary_after_zone_change(
+        running.start,
+        now,
+        interval=cast(Interval, subscription.plan_version.interval),
+        anchor=subscription.anchor_date,
+        old_timezone=running.timezone,
+        new_timezone=timezone,
+    )
+
+
+def _shift_end(subscription: Subscription, before: dt.datetime, boundary: dt.datetime) -> None:
+    """An end that was planned for the boundary moves with it, and so does what takes over."""
+    following = subscription.continued_by.filter(start=before).filter(not_empty())
+    following.update(start=boundary)
+    subscription.end = boundary
+    subscription.save(update_fields=["end"])
