@@ -278,19 +278,6 @@ def add_to_rollups(workspace_id: int, tally: Tally) -> None:
     _add_to_windows([_window_row(tally, pk, sums) for pk, sums in tally.windows.items()])
 
 
-def take_from_rollups(workspace_id: int, tally: Tally) -> None:
-    """Take a tally that was added before off the same rows; call it with the workspace held
-    alone. Quarter hours and days without any event left are gone."""
-    _take("clients_usagequarter", workspace_id, _QUARTER_KEY, _quarter_rows(tally))
-    _take("clients_usageday", workspace_id, _DAY_KEY, _day_rows(tally))
-    _add_to_windows(
-        [
-            _window_row(tally, pk, WindowSum(used=-sums.used, events=-sums.events))
-            for pk, sums in tally.windows.items()
-        ]
-    )
-
-
 def _quarter_rows(tally: Tally) -> list[dict[str, Any]]:
     return [
         {"unit_id": unit_id, "start": _instant(start), **sums.as_row()}
@@ -309,33 +296,6 @@ def _day_rows(tally: Tally) -> list[dict[str, Any]]:
         }
         for (unit_id, day, label, model), sums in tally.days.items()
     ]
-
-
-def _take(
-    table: str, workspace_id: int, key: Mapping[str, str], rows: Sequence[dict[str, Any]]
-) -> None:
-    if not rows:
-        return
-    sums = [name for name in rows[0] if name not in key]
-    columns = {**key, **dict.fromkeys(sums, "bigint")}
-    match = " AND ".join(f"t.{name} = d.{name}" for name in key)
-    less = ", ".join(f"{name} = t.{name} - d.{name}" for name in sums)
-    _execute(
-        f"UPDATE {table} AS t SET {less} FROM {_rows(columns)} "
-        f"WHERE {match} AND t.workspace_id = %s",
-        [],
-        rows,
-        [workspace_id],
-        fetch=False,
-    )
-    _execute(
-        f"DELETE FROM {table} WHERE id IN (SELECT t.id FROM {table} AS t "
-        f"JOIN {_rows(columns)} ON {match} WHERE t.workspace_id = %s AND t.events = 0)",
-        [],
-        rows,
-        [workspace_id],
-        fetch=False,
-    )
 
 
 def _add(

@@ -8,13 +8,31 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Any, Final
 
-from agencyportal.core.money import scaled
-from clients import metering, record_sql
-from clients.models import UniqueSubject, UsageEvent, UsageQuarter, UsageWindow, Workspace
-from clients.tally import Tally
+from django.db.models import F
+
+from agencyportal.core.money import scaled, unscaled
+from clients import costing, metering
+from clients.models import (
+    UniqueSubject,
+    UsageDay,
+    UsageEvent,
+    UsageQuarter,
+    UsageWindow,
+    Workspace,
+)
+from clients.tally import DaySum, Tally, WindowSum
 
 from . import windows
+
+PLACES: Final = {
+    "quantity": metering.PLACES,
+    "used": metering.PLACES,
+    "platform_cost": costing.PLACES,
+    "agency_cost": costing.PLACES,
+}
+"""Scales of the sums that are no whole numbers."""
 
 
 def move_end(*, workspace: Workspace, window: UsageWindow, end: dt.datetime) -> UsageWindow:
@@ -73,10 +91,30 @@ def _uncount(workspace: Workspace, window: UsageWindow, since: dt.datetime) -> N
         UsageEvent.objects.filter(pk__in=[event.pk for event in chunk]).update(
             standing=UsageEvent.Standing.UNBILLED
         )
-        record_sql.take_from_rollups(workspace.pk, _counted(workspace, window, chunk))
+        _take_off(workspace, _counted(workspace, window, chunk))
     UsageQuarter.objects.filter(
         workspace=workspace, unit=window.unit_id, start__gte=since, start__lt=window.end
     ).delete()
+
+
+def _take_off(workspace: Workspace, tally: Tally) -> None:
+    """Take a tally off the days and windows that it was added to; days without events are gone."""
+    for (unit_id, day, label, model), sums in tally.days.items():
+        row = UsageDay.objects.filter(
+            workspace=workspace, unit=unit_id, day=day, label=label, model=model
+        )
+        row.update(**_less(sums))
+        row.filter(events=0).delete()
+    for window_id, sums in tally.windows.items():
+        UsageWindow.objects.filter(pk=window_id).update(**_less(sums))
+
+
+def _less(sums: DaySum | WindowSum) -> dict[str, Any]:
+    """What to update a row with: each of its columns less its sum."""
+    return {
+        name: F(name) - (unscaled(value, PLACES[name]) if name in PLACES else value)
+        for name, value in sums.as_row().items()
+    }
 
 
 def _counted(workspace: Workspace, window: UsageWindow, events: Sequence[UsageEvent]) -> Tally:
