@@ -195,8 +195,10 @@ class DialogView:
             return None
         preview = _answered(dialog, form, dialog.preview)
         if preview:
-            form.data = form.data.copy()
-            form.data["seen"] = seen
+            said: Any = form.data
+            said = said.copy()
+            said["seen"] = seen
+            form.data = said
         return preview or None
 
     def _note(
