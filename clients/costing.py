@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final, Literal, NoReturn
 
 from agencyportal.core.money import exact_arithmetic, round_half_up
 
@@ -201,5 +201,10 @@ def inverse_rate(rate: Decimal) -> Decimal | None:
 def _storable(exact: Decimal) -> Decimal:
     amount = round_half_up(exact, PLACES)
     if amount > MAX_COST:
-        raise ValueError(f"A cost of {amount} is more than one event may have ({MAX_COST:,}).")
+        refuse_cost(amount)
     return amount
+
+
+def refuse_cost(amount: Decimal) -> NoReturn:
+    """Raises ValueError for a cost that is more than can be stored."""
+    raise ValueError(f"A cost of {amount} is more than one event may have ({MAX_COST:,}).")

@@ -15,10 +15,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from agencyportal.core.money import exact_arithmetic, scaled, unscaled
 
@@ -46,8 +48,7 @@ _DECIMAL: Final = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a meter may look at: an event's own fields, after defaults. Unknown tokens are None."""
 
     quantity: Decimal = Decimal(1)
@@ -64,7 +65,7 @@ class Facts:
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     tool_calls: int | None = None
-    properties: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    properties: Mapping[str, Any] = msgspec.field(default_factory=lambda: _NOTHING)
 
     def value_of(self, name: str) -> Any:
         """The field ``name``, or the property after ``properties.``; None when it is not there."""
@@ -123,6 +124,11 @@ class MeterRules:
     @property
     def is_unique(self) -> bool:
         return self.aggregation == "unique"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it looks at nothing but what it aggregates: no filters, no weights."""
+        return not self.filters and not self.weights
 
 
 def measure(rules: MeterRules, facts: Facts) -> Decimal:

@@ -15,16 +15,13 @@ from typing import Any, Final
 
 from django.db import connection
 
-from agencyportal.core.money import scaled
-from clients import costing, metering
+from clients.event_rows import RowMaker
 from clients.json_sql import cast as _cast
 from clients.json_sql import execute as _execute
 from clients.json_sql import instant as _instant
 from clients.json_sql import rows as _rows
 from clients.models import Workspace
-from clients.seal import seal_of
 from clients.services.measuring import MeasuredEvent
-from clients.submission import properties_text
 from clients.tally import CountedEvent, Tally, WindowSum
 
 Key = tuple[str, str]
@@ -107,6 +104,7 @@ def insert_events(
     workspace_id: int, events: Iterable[tuple[MeasuredEvent, str]], now: dt.datetime
 ) -> dict[Key, int]:
     """Insert (event, standing) pairs with distinct keys; ids of those that were new."""
+    maker = RowMaker(workspace_id, now, naive=connection.vendor == "sqlite")
     columns = ", ".join(_EVENT_COLUMNS)
     values = ", ".join(_stored(name) for name in _EVENT_COLUMNS)
     rows = _execute(
@@ -116,7 +114,7 @@ def insert_events(
         "ON CONFLICT (workspace_id, source, external_id) DO NOTHING "
         "RETURNING source, external_id, id",
         [workspace_id, _instant(now)],
-        [_event_row(workspace_id, event, standing, now) for event, standing in events],
+        [maker.row(event, standing) for event, standing in events],
     )
     return {(source, external_id): pk for source, external_id, pk in rows}
 
@@ -139,62 +137,6 @@ def _stored(name: str) -> str:
     if name == "properties" and connection.vendor == "postgresql":
         return "d.properties::jsonb"
     return f"d.{name}"
-
-
-def _event_row(
-    workspace_id: int, event: MeasuredEvent, standing: str, now: dt.datetime
-) -> dict[str, Any]:
-    """The row as the statement reads it: JSON values, amounts as scaled integers."""
-    values = _values(event)
-    seal = seal_of(values | {"workspace_id": workspace_id, "recorded_at": now})
-    return values | {
-        "standing": standing,
-        "occurred_at": _instant(event.occurred_at),
-        "quantity": scaled(event.quantity, metering.PLACES),
-        "properties": properties_text(event.facts.properties).decode(),
-        "cost": _nanos(event.cost.amount),
-        "exchange_rate": _nanos(event.cost.exchange_rate),
-        "client_cost": _nanos(event.cost.client_amount),
-        "seal": seal,
-    }
-
-
-def _values(event: MeasuredEvent) -> dict[str, Any]:
-    """What an event says, by column."""
-    facts, cost = event.facts, event.cost
-    return {
-        "unit_id": event.unit_id,
-        "meter_id": event.meter_id,
-        "source": event.source,
-        "external_id": event.external_id,
-        "body_hash": event.body_hash,
-        "occurred_at": event.occurred_at,
-        "quantity": event.quantity,
-        "subject": facts.subject,
-        "label": facts.label,
-        "run_id": facts.run_id,
-        "provider": facts.provider,
-        "model": facts.model,
-        "input_tokens": facts.input_tokens,
-        "cached_input_tokens": facts.cached_input_tokens,
-        "output_tokens": facts.output_tokens,
-        "reasoning_tokens": facts.reasoning_tokens,
-        "tool_calls": facts.tool_calls,
-        "attempts": facts.attempts,
-        "status": facts.status,
-        "properties": facts.properties,
-        "cost": cost.amount,
-        "cost_currency": cost.currency,
-        "cost_payer": event.cost_payer,
-        "cost_flag": cost.flag,
-        "price_source": cost.source,
-        "exchange_rate": cost.exchange_rate,
-        "client_cost": cost.client_amount,
-    }
-
-
-def _nanos(value: Any) -> int | None:
-    return None if value is None else scaled(value, costing.PLACES)
 
 
 # --- Unique subjects ---------------------------------------------------------------------------

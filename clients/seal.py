@@ -7,7 +7,7 @@ row. The standing stays out of it, because billing may move it (append_only.py).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +17,8 @@ import msgspec
 from agencyportal.core.money import plain
 
 DIGEST_BYTES: Final = 16
+
+_encode: Final = msgspec.json.Encoder().encode
 
 SEALED: Final = (
     "workspace_id",
@@ -58,26 +60,50 @@ def seal_of(values: Mapping[str, Any]) -> str:
     Amounts are Decimals, times aware. The zone of a time, trailing zeros and how a number inside
     JSON is spelt make no difference: a database may change these.
     """
-    parts = [_canonical(values[name]) for name in SEALED]
-    return hashlib.blake2b(msgspec.json.encode(parts), digest_size=DIGEST_BYTES).hexdigest()
+    return digest([_canonical(values[name]) for name in SEALED])
+
+
+def digest(parts: Sequence[Any]) -> str:
+    """The seal over the values of `SEALED`, in that order, as the functions below spell them;
+    texts, whole numbers and null as they are."""
+    return hashlib.blake2b(_encode(parts), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def spelt_time(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def spelt_amount(units: int | None, places: int) -> str | None:
+    """A scaled integer in plain digits, without trailing zeros."""
+    if units is None:
+        return None
+    if units < 0:
+        return f"-{spelt_amount(-units, places)}"
+    digits = str(units).rjust(places + 1, "0")
+    return f"{digits[:-places]}.{digits[-places:]}".rstrip("0").rstrip(".")
+
+
+def spelt_properties(value: Mapping[str, Any]) -> list[list[Any]]:
+    """What JSON says, whatever the order of its keys: 1, 1.0 and 1e0 are the same number."""
+    return [[key, _spelt(value[key])] for key in sorted(value)]
 
 
 def _canonical(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return spelt_time(value)
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, Mapping):
-        return [[key, _spelt(value[key])] for key in sorted(value)]
+        return spelt_properties(value)
     return value
 
 
 def _spelt(value: Any) -> Any:
-    """A JSON value in one spelling: 1, 1.0 and 1e0 are the same number."""
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+    kind = type(value)
+    if kind is str or kind is bool or value is None:  # nearly all of them
         return value
     if isinstance(value, Mapping):
-        return [[key, _spelt(value[key])] for key in sorted(value)]
+        return spelt_properties(value)
     if isinstance(value, list | tuple):
         return [_spelt(item) for item in value]
     return {"number": repr(float(value) + 0.0)}

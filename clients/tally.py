@@ -13,10 +13,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-from agencyportal.core.periods import local_date, quarter_floor
+import msgspec
+
+from agencyportal.core.periods import GRAIN, local_date, quarter_floor
+
+GRAIN_SECONDS: Final = GRAIN.total_seconds()
 
 BEFORE_ALL: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 """An instant before any event."""
@@ -25,8 +29,7 @@ _Key = TypeVar("_Key")
 _Sum = TypeVar("_Sum")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a quantity is counted: a window, an instant, a label and a model."""
 
     window_id: int
@@ -36,8 +39,7 @@ class Place:
     model: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountedEvent:
+class CountedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A stored event inside an open window. Amounts are scaled; unknown tokens and costs are 0."""
 
     id: int
@@ -111,6 +113,15 @@ Span = tuple[dt.datetime, dt.datetime]
 """(first, last): quarter hours, both included"""
 
 
+class _Rows(NamedTuple):
+    """What one place counts in; ``start`` is its quarter hour."""
+
+    start: dt.datetime
+    quarter: QuarterSum
+    day: DaySum
+    window: WindowSum
+
+
 @dataclass(slots=True)
 class Tally:
     """Sums to add to what is stored, by the rows' own keys.
@@ -126,10 +137,12 @@ class Tally:
     windows: dict[int, WindowSum] = field(default_factory=dict)
     spans: dict[int, Span] = field(default_factory=dict)
     """By window, the first and the last quarter hour whose quantity changes."""
+    _known: dict[tuple[int, int, int, str, str], _Rows] = field(default_factory=dict)
 
     def add_event(self, event: CountedEvent) -> None:
         """Count an event and its cost, and its quantity unless subjects decide about that."""
-        quarter, day, window = self._sums(event.place)
+        rows = self._rows(event.place)
+        quarter, day = rows.quarter, rows.day
         quarter.events += 1
         quarter.platform_cost += event.platform_cost
         quarter.agency_cost += event.agency_cost
@@ -143,35 +156,46 @@ class Tally:
         day.unpriced += event.is_unpriced
         day.platform_cost += event.platform_cost
         day.agency_cost += event.agency_cost
-        window.events += 1
+        rows.window.events += 1
         if not event.is_unique:
-            self.add_quantity(event.place, event.quantity)
+            self._add_quantity(rows, event.place.window_id, event.quantity)
 
     def add_quantity(self, place: Place, quantity: int) -> None:
         """Count a scaled quantity at its place; a negative one takes it away again."""
-        quarter, day, window = self._sums(place)
-        quarter.quantity += quantity
-        day.quantity += quantity
-        window.used += quantity
-        if quantity:
-            self._stretch(place)
+        self._add_quantity(self._rows(place), place.window_id, quantity)
 
     def void(self, window_id: int) -> None:
         """What is available in a window has to be worked out again: an earlier one changes."""
         _at(self.windows, window_id, WindowSum)
         self.spans[window_id] = (BEFORE_ALL, BEFORE_ALL)
 
-    def _stretch(self, place: Place) -> None:
-        at = quarter_floor(place.occurred_at)
-        first, last = self.spans.get(place.window_id, (at, at))
-        self.spans[place.window_id] = (min(first, at), max(last, at))
+    def _add_quantity(self, rows: _Rows, window_id: int, quantity: int) -> None:
+        if not quantity:
+            return
+        rows.quarter.quantity += quantity
+        rows.day.quantity += quantity
+        rows.window.used += quantity
+        first, last = self.spans.get(window_id, (rows.start, rows.start))
+        if first >= rows.start or last <= rows.start:
+            self.spans[window_id] = (min(first, rows.start), max(last, rows.start))
 
-    def _sums(self, place: Place) -> tuple[QuarterSum, DaySum, WindowSum]:
-        quarter = (place.unit_id, quarter_floor(place.occurred_at))
+    def _rows(self, place: Place) -> _Rows:
+        """The sums that a place counts in. Every instant of a quarter hour counts in the same
+        ones, since no zone's day begins inside it, so that zones are asked once for each."""
+        number = int(place.occurred_at.timestamp() // GRAIN_SECONDS)
+        key = (place.window_id, place.unit_id, number, place.label, place.model)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._rows_of(place)
+        return found
+
+    def _rows_of(self, place: Place) -> _Rows:
+        start = quarter_floor(place.occurred_at)
         zone = self.zones.get(place.window_id) or self.timezone
         day = local_date(place.occurred_at, zone)
-        return (
-            _at(self.quarters, quarter, QuarterSum),
+        return _Rows(
+            start,
+            _at(self.quarters, (place.unit_id, start), QuarterSum),
             _at(self.days, (place.unit_id, day, place.label, place.model), DaySum),
             _at(self.windows, place.window_id, WindowSum),
         )

@@ -81,6 +81,8 @@ def as_decimal(value: Decimal | int) -> Decimal:
 
     Text is refused too: whoever reads input parses it, and can say where it came from.
     """
+    if type(value) is Decimal and value.is_finite():
+        return value
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
         raise TypeError(f"Expected a Decimal, got {type(value).__name__} {value!r}.")
     number = Decimal(value)

@@ -10,34 +10,52 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Final
 
-from clients.costing import Cost
-from clients.metering import Facts, MeterRules, NotMeasurableError, measure, read_rules, version_at
+import msgspec
+
+from agencyportal.core.money import scaled
+from clients.limits import is_fine, is_plain_body, problems_of
+from clients.metering import (
+    PLACES,
+    Facts,
+    MeterRules,
+    NotMeasurableError,
+    measure,
+    read_rules,
+    version_at,
+)
 from clients.models import Meter, Workspace
-from clients.services.pricing import LIST_CURRENCY, PriceBook
-from clients.submission import EventsRefused, Problem, SubmittedEvent, body_hash, problems_of
+from clients.services.pricing import PriceBook
+from clients.submission import (
+    MAX_AHEAD,
+    EventsRefused,
+    Problem,
+    SubmittedEvent,
+    TokenUsage,
+    canonical_body,
+    hash_of,
+)
+from clients.tariffs import ScaledCost
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasuredEvent:
-    """An event as it will be stored, but for its standing, which only recording can tell."""
+class MeasuredEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An event as it will be stored, but for its standing, which only recording can tell.
 
-    source: str
-    external_id: str
+    Amounts are scaled integers, as stored.
+    """
+
+    submitted: SubmittedEvent
+    key: tuple[str, str]
     body_hash: str
     unit_id: int
     meter_id: int
     is_unique: bool
     occurred_at: dt.datetime
-    quantity: Decimal
-    facts: Facts
-    cost: Cost
+    """In UTC."""
+    quantity: int
+    cost: ScaledCost
     cost_payer: str
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return (self.source, self.external_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +63,16 @@ class _Version:
     unit_id: int
     meter_id: int
     rules: MeterRules
+    is_unique: bool
+    is_plain: bool
+    """No filters, no weights."""
+    counts: bool
 
 
 _Versions = list[tuple[dt.datetime, _Version]]
+
+_ONE: Final[int] = 10**PLACES
+_NO_USAGE: Final = TokenUsage()
 
 
 def measure_events(
@@ -57,16 +82,20 @@ def measure_events(
 
     Raises EventsRefused with everything that is wrong with any of them.
     """
-    problems = {
-        index: found for index, event in enumerate(events) if (found := problems_of(event, now=now))
-    }
-    fine = [(index, event) for index, event in enumerate(events) if index not in problems]
-    meters = _meters(workspace, {event.unit for _, event in fine})
-    book = _price_book(workspace, [event for _, event in fine], now)
+    problems: dict[int, list[Problem]] = {}
+    fine: list[tuple[int, SubmittedEvent, bytes]] = []
+    for index, event in enumerate(events):
+        body = _body_within_limits(event, now)
+        if isinstance(body, bytes):
+            fine.append((index, event, body))
+        else:
+            problems[index] = body
+    meters = _meters(workspace, {event.unit for _, event, _ in fine})
+    book = _price_book(workspace, [event for _, event, _ in fine], now)
     measured = []
-    for index, event in fine:
+    for index, event, body in fine:
         try:
-            measured.append(_measured(event, workspace, meters, book, now))
+            measured.append(_measured(event, body, workspace, meters, book, now))
         except _RefusedError as refusal:
             problems[index] = [refusal.problem]
     if problems:
@@ -74,6 +103,20 @@ def measure_events(
             [(index, *problem) for index in sorted(problems) for problem in problems[index]]
         )
     return measured
+
+
+def _body_within_limits(event: SubmittedEvent, now: dt.datetime) -> bytes | list[Problem]:
+    """What the event's fingerprint is taken of; instead, everything that no workspace could store
+    or count. The limits are read in full only where they are not plainly kept."""
+    if is_fine(event, latest=now + MAX_AHEAD):
+        try:
+            body = canonical_body(event)
+        except ValueError:  # half a surrogate pair, which is put into words below
+            pass
+        else:
+            if is_plain_body(body):
+                return body
+    return problems_of(event, now=now) or canonical_body(event)
 
 
 class _RefusedError(Exception):
@@ -92,7 +135,14 @@ def _meters(workspace: Workspace, slugs: set[str]) -> dict[str, _Versions]:
     found: dict[str, _Versions] = {}
     for row in rows:
         rules = read_rules(row.aggregation, row.property_name, row.filters, row.weights)
-        version = _Version(row.unit_id, row.pk, rules)
+        version = _Version(
+            row.unit_id,
+            row.pk,
+            rules,
+            is_unique=rules.is_unique,
+            is_plain=rules.is_plain,
+            counts=rules.aggregation == "count",
+        )
         found.setdefault(row.unit.slug, []).append((row.effective_from, version))
     return found
 
@@ -112,6 +162,7 @@ def _price_book(
 
 def _measured(
     event: SubmittedEvent,
+    body: bytes,
     workspace: Workspace,
     meters: Mapping[str, _Versions],
     book: PriceBook,
@@ -120,33 +171,42 @@ def _measured(
     versions = meters.get(event.unit)
     if versions is None:
         raise _RefusedError("unit", f"This agency has no unit “{event.unit}”.")
-    occurred_at = (event.time or now).astimezone(dt.UTC)
-    version = version_at(versions, occurred_at)
-    facts = facts_of(event)
-    try:
-        quantity = measure(version.rules, facts)
-    except NotMeasurableError as error:
-        raise _RefusedError(error.field, error.message) from None
+    occurred_at = event.time or now
+    if occurred_at.tzinfo is not dt.UTC:
+        occurred_at = occurred_at.astimezone(dt.UTC)
+    version = versions[0][1] if len(versions) == 1 else version_at(versions, occurred_at)
     return MeasuredEvent(
-        source=facts.source,
-        external_id=event.id,
-        body_hash=body_hash(event),
+        submitted=event,
+        key=event.key,
+        body_hash=hash_of(body),
         unit_id=version.unit_id,
         meter_id=version.meter_id,
-        is_unique=version.rules.is_unique,
+        is_unique=version.is_unique,
         occurred_at=occurred_at,
-        quantity=quantity,
-        facts=facts,
-        cost=_cost(event, facts, book, occurred_at),
+        quantity=_quantity(version, event),
+        cost=_cost(event, book, occurred_at),
         cost_payer=workspace.cost_payer,
     )
 
 
+def _quantity(version: _Version, event: SubmittedEvent) -> int:
+    """What the meter counts, scaled. Most meters look at one thing, which takes no rules."""
+    if version.is_plain and event.status != "error":
+        if version.is_unique and event.subject:
+            return _ONE
+        if version.counts:
+            if event.quantity is None:
+                return _ONE
+            return scaled(event.quantity, PLACES)
+    try:
+        return scaled(measure(version.rules, facts_of(event)), PLACES)
+    except NotMeasurableError as error:
+        raise _RefusedError(error.field, error.message) from None
+
+
 def facts_of(event: SubmittedEvent) -> Facts:
     """The event after defaults."""
-    usage: dict[str, Any] = {}
-    if event.usage is not None:
-        usage = {name: getattr(event.usage, name) for name in event.usage.__struct_fields__}
+    usage = event.usage or _NO_USAGE
     return Facts(
         quantity=Decimal(1) if event.quantity is None else event.quantity,
         status=event.status or "ok",
@@ -157,20 +217,24 @@ def facts_of(event: SubmittedEvent) -> Facts:
         model=event.model or "",
         source=event.source or "",
         attempts=event.attempts or 1,
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        tool_calls=usage.tool_calls,
         properties=event.properties or {},
-        **usage,
     )
 
 
-def _cost(event: SubmittedEvent, facts: Facts, book: PriceBook, occurred_at: dt.datetime) -> Cost:
+def _cost(event: SubmittedEvent, book: PriceBook, occurred_at: dt.datetime) -> ScaledCost:
     try:
-        return book.cost_of(
-            provider=facts.provider,
-            model=facts.model,
-            tokens=event.tokens,
+        return book.scaled_cost_of(
+            provider=event.provider or "",
+            model=event.model or "",
+            usage=event.usage,
             at=occurred_at,
             reported=event.cost,
-            reported_currency=event.cost_currency or LIST_CURRENCY,
+            reported_currency=event.cost_currency,
         )
     except ValueError as error:
         raise _RefusedError("usage" if event.cost is None else "cost", str(error)) from None

@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 
+from agencyportal.core.money import scaled
+from clients import tariffs
 from clients.costing import (
+    PLACES,
     Cost,
     Price,
     Rate,
@@ -28,6 +31,8 @@ from clients.costing import (
     reported_cost,
 )
 from clients.models import CostPayer, ExchangeRate, ModelPrice, Workspace
+from clients.submission import TokenUsage
+from clients.tariffs import ScaledCost, Tariff
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
@@ -53,6 +58,10 @@ class PriceBook:
         self._client_currency = client_currency
         self._overrides = overrides
         self._rates = rates
+        self._tariffs: dict[
+            tuple[str, str], tuple[list[tuple[dt.datetime, Tariff]], ModelInfo | None]
+        ] = {}
+        self._scaled_rates: dict[str, list[tuple[dt.datetime, int | None]]] = {}
 
     @classmethod
     def load(
@@ -106,6 +115,61 @@ class PriceBook:
             return cost
         return in_client_currency(cost, self._rate(cost.currency, at))
 
+    def scaled_cost_of(
+        self,
+        *,
+        provider: str,
+        model: str,
+        usage: TokenUsage | None,
+        at: dt.datetime,
+        reported: Decimal | None,
+        reported_currency: str | None,
+    ) -> ScaledCost:
+        """`cost_of` as it is stored, for the inner loop of recording. ``at`` is in UTC."""
+        if reported is not None and self._cost_payer == CostPayer.AGENCY:
+            cost = tariffs.reported(reported, reported_currency or LIST_CURRENCY)
+        elif not model:
+            return _NO_MODEL
+        else:
+            tariff = self._tariff_of(provider, model, at)
+            if tariff is None:
+                return _NO_PRICE
+            amount, gap = tariff.cost_of(*_counts(usage))
+            cost = ScaledCost(amount, tariff.currency, tariff.source, gap)
+            if amount is None:
+                return cost
+        return tariffs.converted(cost, self._scaled_rate(cost.currency, at))
+
+    def _tariff_of(self, provider: str, model: str, at: dt.datetime) -> Tariff | None:
+        """`price_of`, made ready once for all calls of a model that it holds for."""
+        known = self._tariffs.get((provider, model))
+        if known is None:
+            own = [
+                (override.effective_from, Tariff(_override_price(override)))
+                for override in self._overrides.get(model.lower(), ())
+                if override.provider.lower() in {"", provider.lower()}
+            ]
+            known = self._tariffs[provider, model] = own, _listed_model(provider, model)
+        own, listed = known
+        for effective_from, tariff in own:
+            if effective_from <= at:
+                return tariff
+        return None if listed is None else _listed_tariff(listed, listed.get_prices(at))
+
+    def _scaled_rate(self, currency: str, at: dt.datetime) -> int | None:
+        """`_rate` as it is stored; each row is read, and turned round, once."""
+        if currency == self._client_currency:
+            return tariffs.ONE
+        known = self._scaled_rates.get(currency)
+        if known is None:
+            direct = self._rates.get((currency, self._client_currency), ())
+            turned = self._rates.get((self._client_currency, currency), ())
+            known = self._scaled_rates[currency] = [
+                *((rate.effective_from, _as_stored(rate.rate)) for rate in direct),
+                *((rate.effective_from, _as_stored(inverse_rate(rate.rate))) for rate in turned),
+            ]
+        return next((rate for effective_from, rate in known if effective_from <= at), None)
+
     def price_of(self, *, provider: str, model: str, at: dt.datetime) -> Price | None:
         """The price in force at ``at``: an override, else the shipped list's, else None."""
         for override in self._overrides.get(model.lower(), ()):
@@ -127,6 +191,25 @@ class PriceBook:
             if rate.effective_from <= at:
                 return inverse_rate(rate.rate)
         return None
+
+
+_NO_MODEL: Final = ScaledCost(flag="no_model")
+_NO_PRICE: Final = ScaledCost(flag="no_price")
+
+
+def _counts(usage: TokenUsage | None) -> tuple[int | None, int | None, int | None, int | None]:
+    if usage is None:
+        return None, None, None, None
+    return (
+        usage.input_tokens,
+        usage.cached_input_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+    )
+
+
+def _as_stored(rate: Decimal | None) -> int | None:
+    return None if rate is None else scaled(rate, PLACES)
 
 
 def price_call(
@@ -232,6 +315,20 @@ def _from_list(info: ModelInfo, listed: ListedPrice) -> Price | None:
 @cache
 def _read_prices() -> dict[int, Price | None]:
     """Prices already read, by the identity of the list's rows, which live as long as we do."""
+    return {}
+
+
+def _listed_tariff(info: ModelInfo, listed: ListedPrice) -> Tariff | None:
+    """`_from_list`, made ready, once for as long as we live."""
+    key = id(listed)
+    if key not in _ready_tariffs():
+        price = _from_list(info, listed)
+        _ready_tariffs()[key] = None if price is None else Tariff(price)
+    return _ready_tariffs()[key]
+
+
+@cache
+def _ready_tariffs() -> dict[int, Tariff | None]:
     return {}
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from django.db import transaction
 
-from agencyportal.core.money import scaled
-from clients import costing, metering, record_sql
+from clients import costing, record_sql
 from clients.models import CostPayer, UsageEvent, Workspace
 from clients.services.conflicts import note_conflicts
 from clients.services.counting import Windows, count_events
@@ -24,6 +24,8 @@ from clients.tally import CountedEvent, Place
 __all__ = ["EventsRefused", "Recorded", "SubmittedEvent", "TokenUsage", "record_events"]
 
 Standing = UsageEvent.Standing
+_ERROR: Final = UsageEvent.Status.ERROR.value
+_NO_USAGE: Final = TokenUsage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,35 +119,35 @@ def _conflicts(
     duplicates: Iterable[MeasuredEvent], hashes: Mapping[record_sql.Key, str]
 ) -> list[str]:
     """Ids of duplicates with another body than the one that stands, each once."""
-    conflicts = (event.external_id for event in duplicates if hashes[event.key] != event.body_hash)
+    conflicts = (event.key[1] for event in duplicates if hashes[event.key] != event.body_hash)
     return list(dict.fromkeys(conflicts))
 
 
 def _counted(event: MeasuredEvent, event_id: int, window_id: int) -> CountedEvent:
-    facts, cost = event.facts, event.cost
-    quantity = scaled(event.quantity, metering.PLACES)
-    nanos = 0 if cost.client_amount is None else scaled(cost.client_amount, costing.PLACES)
+    said, usage, cost = event.submitted, event.submitted.usage or _NO_USAGE, event.cost
+    nanos = cost.client_amount or 0
     platform_pays = event.cost_payer == CostPayer.PLATFORM
+    source, external_id = event.key
     return CountedEvent(
         id=event_id,
-        source=event.source,
-        external_id=event.external_id,
+        source=source,
+        external_id=external_id,
         place=Place(
             window_id=window_id,
             unit_id=event.unit_id,
             occurred_at=event.occurred_at,
-            label=facts.label,
-            model=facts.model,
+            label=said.label or "",
+            model=said.model or "",
         ),
-        subject=facts.subject if event.is_unique and quantity else None,
-        quantity=quantity,
+        subject=said.subject or "" if event.is_unique and event.quantity else None,
+        quantity=event.quantity,
         is_unique=event.is_unique,
-        attempts=facts.attempts,
-        is_error=facts.status == UsageEvent.Status.ERROR,
-        input_tokens=facts.input_tokens or 0,
-        cached_input_tokens=facts.cached_input_tokens or 0,
-        output_tokens=facts.output_tokens or 0,
-        tool_calls=facts.tool_calls or 0,
+        attempts=said.attempts or 1,
+        is_error=said.status == _ERROR,
+        input_tokens=usage.input_tokens or 0,
+        cached_input_tokens=usage.cached_input_tokens or 0,
+        output_tokens=usage.output_tokens or 0,
+        tool_calls=usage.tool_calls or 0,
         is_unpriced=cost.flag in costing.ALARMS,
         platform_cost=nanos if platform_pays else 0,
         agency_cost=0 if platform_pays else nanos,
