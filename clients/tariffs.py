@@ -146,4 +146,5 @@ def _places(number: Decimal) -> int:
 def _whole(number: Decimal, places: int) -> int:
     """``number``, which has no more than ``places``, in units of that place."""
     numerator, denominator = number.as_integer_ratio()
-    return numerator * 10**places // denominator
+    units: int = numerator * 10**places // denominator
+    return units

@@ -67,7 +67,8 @@ def test_what_passes_at_a_glance_has_no_problems(event: SubmittedEvent) -> None:
 @pytest.mark.parametrize("name", TEXT_LENGTHS)
 def test_a_text_passes_up_to_its_column_and_no_further(name: str) -> None:
     def event(length: int) -> SubmittedEvent:
-        return SubmittedEvent(**{"id": "a", "unit": "u", name: "x" * length})
+        said: dict[str, Any] = {"id": "a", "unit": "u", name: "x" * length}
+        return SubmittedEvent(**said)
 
     assert passes_at_a_glance(event(TEXT_LENGTHS[name]))
     assert not is_fine(event(TEXT_LENGTHS[name] + 1), latest=NOW)

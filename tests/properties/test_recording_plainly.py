@@ -230,5 +230,5 @@ def sums(workspace: Workspace) -> tuple[dict[Any, Any], ...]:
             (row.pop("unit"), row.pop("day"), row.pop("label"), row.pop("model")): row
             for row in days
         },
-        {row.pop("pk"): row for row in windows.values("pk", "used", "events")},
+        {row.pk: {"used": row.used, "events": row.events} for row in windows},
     )
