@@ -15,6 +15,7 @@ class Bench:
 
 
 BENCHES: Final = {
+    "ingestion": Bench("tests.bench.ingestion", "batches of events over HTTP"),
     "closing": Bench(
         "tests.bench.closing", "close, draft and issue a month of 10,000 subscriptions"
     ),
