@@ -82,7 +82,7 @@ class Floor:
 def _samples(size: int) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Stored rows without their ids, as the driver sends them, repeated to the batch's size."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT * FROM {TABLE} WHERE properties IS NOT NULL LIMIT 100")  # noqa: S608
+        cursor.execute(f"SELECT * FROM {TABLE} WHERE properties IS NOT NULL LIMIT 100")
         names = [column[0] for column in cursor.description]
         found = cursor.fetchall()
     place = names.index("id")
