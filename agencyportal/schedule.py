@@ -34,6 +34,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "raise-alerts": _every(60, "billing.tasks.tick_alerts"),
     # What a period goes through, in order. Each step finds what the one before it left.
     "make-next-periods": _every(300, "billing.tasks.ensure_next_periods"),
+    "settle-late-usage": _every(300, "billing.tasks.tick_late_usage"),
     "close-due-periods": _every(60, "billing.tasks.tick_close"),
     "issue-invoices": _every(60, "billing.tasks.tick_invoices"),
     "render-invoices": _every(30, "billing.tasks.tick_render"),

@@ -19,6 +19,11 @@ protect(
     sealed="EXISTS (SELECT 1 FROM billing_invoiceline WHERE charge_id = NEW.charge_id)",
 )
 
+# What became of late usage. Its charge is written when the open period closes.
+protect("billing.LateSettlement", mutable=("charge",))
+protect("billing.LateGrantUse")
+protect("billing.LateEntry")
+
 # A draft is only a plan. Issued, it says so for ever; what happens to it are two columns.
 protect("billing.Invoice", mutable=("state", "amount_paid"), when="OLD.number IS NOT NULL")
 for _part in ("billing.InvoiceLine", "billing.InvoiceTax"):

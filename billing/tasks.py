@@ -14,6 +14,7 @@ from django.utils import timezone
 from billing.services.alerts import check_alerts
 from billing.services.closing import close_due_periods
 from billing.services.invoicing import draft_invoices, issue_due_invoices
+from billing.services.late_usage import settle_late_usage
 from billing.services.mailing import send_due_mail
 from billing.services.rendering import render_due_documents
 from billing.services.reservations import expire_reservations
@@ -30,6 +31,13 @@ WORKSPACES: Final = 1000
 def ensure_next_periods() -> int:
     """Make the period after the current one of every subscription, before it starts."""
     return ensure_due_periods(now=timezone.now())
+
+
+@shared_task
+def tick_late_usage() -> int:
+    """Settle late usage and corrections of closed periods in the open one."""
+    settled, _failed = settle_late_usage(now=timezone.now(), limit=WORKSPACES)
+    return settled
 
 
 @shared_task

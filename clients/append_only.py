@@ -10,3 +10,6 @@ from agencyportal.core.append_only import protect
 
 protect("clients.UsageEvent", mutable=("standing",))
 protect("clients.EventConflict", mutable=("settled_at", "settled_by", "remark"))
+
+# What an event counts after all: a row of its own, as final as the event.
+protect("clients.UsageCorrection")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from django.db.models import F, QuerySet, Sum
 
 from agencyportal.core.money import unscaled
 from clients import costing, metering
-from clients.models import UsageDay, UsageQuarter
+from clients.models import UsageCorrection, UsageDay, UsageQuarter
 from clients.sums_sql import Stretch, sum_quarters
 
 
@@ -183,3 +183,9 @@ def _quarters(
 ) -> QuerySet[UsageQuarter]:
     rows = UsageQuarter.objects.filter(workspace_id=workspace_id, start__gte=start, start__lt=end)
     return rows if unit_id is None else rows.filter(unit_id=unit_id)
+
+
+def corrected_quantities(event_ids: Iterable[int]) -> dict[int, Decimal]:
+    """What events count after all, of those that were corrected. The latest correction holds."""
+    rows = UsageCorrection.objects.filter(event_id__in=list(event_ids)).order_by("pk")
+    return dict(rows.values_list("event_id", "quantity"))

@@ -11,7 +11,14 @@ from decimal import Decimal
 
 from agencyportal.core.money import round_money
 from agencyportal.core.periods import local_date
-from billing.models import BillingPeriod, CollectedBy, Invoice, InvoiceLine, Payment
+from billing.models import (
+    BillingPeriod,
+    CollectedBy,
+    Invoice,
+    InvoiceLine,
+    LateSettlement,
+    Payment,
+)
 from clients.models import UsageUnit
 from payouts.models import Earning
 from payouts.revenue import FeeRule, fee_percent, platform_fees, split_payments
@@ -28,6 +35,7 @@ COMPARED = (
     "payment_id",
     "invoice_line_id",
     "period_id",
+    "late_settlement_id",
 )
 """The fields in which a stored earning must be what is worked out here."""
 
@@ -104,7 +112,6 @@ def routed_cost_of(
     ``costs``: the exact cost by unit id, in the period's currency; it is rounded here, once. A
     cost of less than half a minor unit has a row of 0, which says that it was looked at.
     """
-    days = f"{_day(period, period.start)} to {_day(period, period.end, last=True)}"
     for unit_id, cost in sorted(costs.items()):
         if not cost:
             continue
@@ -118,9 +125,48 @@ def routed_cost_of(
             currency=period.currency,
             occurred_at=period.closed_at or period.end,
             period_id=period.pk,
-            description=_cut(f"Routed cost: {units[unit_id].plural}, {days}"),
+            description=_cut(f"Routed cost: {units[unit_id].plural}, {_days(period)}"),
             key=f"cost:{period.pk}:{unit_id}",
         )
+
+
+def late_cost_of(
+    period: BillingPeriod,
+    costs: Mapping[int, Decimal],
+    settlements: Iterable[LateSettlement],
+) -> Iterator[Earning]:
+    """What the platform paid for late usage of a closed period, a row for each settlement that
+    cost anything.
+
+    ``costs``: the period's own, as for `routed_cost_of`. ``settlements``: all of the period, in
+    order, with their units. Rounded once for all that a unit cost so far; each takes what that
+    adds.
+    """
+    totals = dict(costs)
+    for settled in settlements:
+        if not settled.platform_cost:
+            continue
+        before = totals.get(settled.unit_id, Decimal(0))
+        after = totals[settled.unit_id] = before + settled.platform_cost
+        added = round_money(after, period.currency) - round_money(before, period.currency)
+        yield Earning(
+            agency_id=period.agency_id,
+            client_id=period.client_id,
+            workspace_id=period.workspace_id,
+            unit_id=settled.unit_id,
+            kind=Earning.Kind.ROUTED_COST.value,
+            amount=-added or Decimal(0),
+            currency=period.currency,
+            occurred_at=settled.settled_at,
+            period_id=period.pk,
+            late_settlement_id=settled.pk,
+            description=_cut(f"Routed cost, late: {settled.unit.plural}, {_days(period)}"),
+            key=f"late-cost:{settled.pk}",
+        )
+
+
+def _days(period: BillingPeriod) -> str:
+    return f"{_day(period, period.start)} to {_day(period, period.end, last=True)}"
 
 
 def _day(period: BillingPeriod, instant: dt.datetime, *, last: bool = False) -> str:

@@ -11,6 +11,7 @@ from .invoices import (
     InvoiceTax,
     LineKind,
 )
+from .late_usage import LateEntry, LateGrantUse, LateSettlement
 from .lifecycle import ChargeVoid, PeriodMove, SubscriptionChange
 from .mail import Mail
 from .margins import MarginRule
@@ -39,6 +40,9 @@ __all__ = [
     "InvoiceDocument",
     "InvoiceLine",
     "InvoiceTax",
+    "LateEntry",
+    "LateGrantUse",
+    "LateSettlement",
     "LineKind",
     "Mail",
     "MarginRule",

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from agencyportal.core.periods import Period, quarter_floor
 from billing.models import BillingPeriod, CreditGrant, PlanAllowance, Reservation
@@ -93,6 +94,14 @@ class _Carried:
     ahead: dict[int, Decimal] = field(default_factory=dict)
 
 
+class UnusedCredit(NamedTuple):
+    """What usage has left of a grant of a unit."""
+
+    unit_id: int
+    grant: Grant
+    unused: Decimal
+
+
 Held = Mapping[int, Sequence[tuple[dt.datetime, Decimal]]]
 """By unit: quarter hours with quantities that may yet be used in them."""
 
@@ -128,6 +137,26 @@ def left_of(grant: CreditGrant, *, now: dt.datetime) -> Decimal:
             for outcome in balance.result.grants:
                 left = outcome.remaining if outcome.grant.id == row.pk else left
     return left
+
+
+def unused_credit(*, workspace: Workspace, now: dt.datetime) -> list[UnusedCredit]:
+    """What the open periods up to ``now`` leave of every grant that outlives them, or that
+    expires in them: what late usage may still draw of it, each at its own time.
+
+    What open reservations hold counts as if it were used.
+    """
+    found: dict[int, UnusedCredit] = {}
+    periods = _open_periods(workspace, now)
+    if not periods:
+        return []
+    for settled in _settled_in_thought(workspace, periods, now, held_by(workspace)):
+        for balance in settled:
+            for outcome in balance.result.grants:
+                grant = outcome.grant
+                if isinstance(grant.id, int) and grant.kind not in PERIOD_KINDS:
+                    unused = outcome.remaining + outcome.expired
+                    found[grant.id] = UnusedCredit(balance.unit.pk, grant, unused)
+    return list(found.values())
 
 
 def held_by(workspace: Workspace) -> Held:

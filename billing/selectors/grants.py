@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q, Sum
 
-from billing.models import BillingPeriod, CreditGrant, GrantUse
+from billing.models import BillingPeriod, CreditGrant, GrantUse, LateGrantUse
 from billing.waterfall import PERIOD_KINDS, Grant, GrantKind
 from clients.models import UsageEvent
 
@@ -19,9 +19,9 @@ def opening_grants(periods: Iterable[BillingPeriod]) -> dict[tuple[int, int], li
     """The grants that periods can burn, by period and unit, in the order they were made.
 
     Each has what the last closed period left of it, or its full quantity when no period has seen
-    it yet, less what was revoked since; ``Grant.id`` is the row's. Grants that lapsed before a
-    period without ever meeting one are left out; what lapsed between two periods is in, so that
-    the later one says so. One query.
+    it yet, less what was revoked and what late usage drew since; ``Grant.id`` is the row's. Grants
+    that lapsed before a period without ever meeting one are left out; what lapsed between two
+    periods is in, so that the later one says so. Two queries.
     """
     by_workspace: dict[int, list[BillingPeriod]] = defaultdict(list)
     for period in periods:
@@ -34,16 +34,38 @@ def opening_grants(periods: Iterable[BillingPeriod]) -> dict[tuple[int, int], li
         .with_left()
         .order_by("pk")
     )
+    drawn = drawn_since(workspace_ids=by_workspace)
     grants: dict[tuple[int, int], list[Grant]] = defaultdict(list)
     for row in rows:
         left: Decimal | None = row.left  # type: ignore[attr-defined]
         revoked: Decimal = row.taken_back  # type: ignore[attr-defined]
-        grant = as_grant(row, row.quantity if left is None else left, revoked)
+        unused = (row.quantity if left is None else left) - drawn.get(row.pk, ZERO)
+        grant = as_grant(row, unused, revoked)
         for period in by_workspace[row.workspace_id]:
             lapsed = grant.expires_at is not None and grant.expires_at <= period.start
             if row.effective_at < period.end and not (left is None and lapsed):
                 grants[period.pk, row.unit_id].append(grant)
     return grants
+
+
+def drawn_since(*, workspace_ids: Iterable[int]) -> dict[int, Decimal]:
+    """By grant, what late usage drew of it since the last close: the next one starts with less.
+
+    What was given back came back as a grant of its own. One query, for as many workspaces as
+    there are.
+    """
+    rows = (
+        LateGrantUse.objects.filter(
+            settlement__workspace_id__in=list(workspace_ids),
+            source=LateGrantUse.Source.CREDIT,
+            quantity__gt=ZERO,
+        )
+        .exclude(settlement__settled_in__state=BillingPeriod.State.CLOSED)
+        .order_by()
+        .values_list("grant_id")
+        .annotate(Sum("quantity"))
+    )
+    return dict(rows)
 
 
 def as_grant(row: CreditGrant, quantity: Decimal, revoked: Decimal = ZERO) -> Grant:

@@ -11,6 +11,7 @@ from typing import Final
 from django.db.models import Q, QuerySet
 
 from billing.models import CreditGrant
+from billing.selectors.grants import drawn_since
 from clients.models import UsageWindow
 
 ZERO: Final = Decimal(0)
@@ -19,7 +20,7 @@ NEAR: Final = Decimal("0.8")
 
 
 def entitlements(windows: Iterable[UsageWindow]) -> dict[int, Decimal]:
-    """By window, the units that its period's grants come to. One query for all of them.
+    """By window, the units that its period's grants come to. Two queries for all of them.
 
     What earlier periods left of a grant, where they are closed; provisional while one is open.
     """
@@ -32,13 +33,14 @@ def entitlements(windows: Iterable[UsageWindow]) -> dict[int, Decimal]:
         )
         .with_left()
     )
+    drawn = drawn_since(workspace_ids={row.workspace_id for row in rows})
     by_unit: dict[tuple[int, int], list[CreditGrant]] = defaultdict(list)
     for grant in grants:
         by_unit[grant.workspace_id, grant.unit_id].append(grant)
     return {
         row.pk: sum(
             (
-                _usable(grant)
+                _usable(grant) - drawn.get(grant.pk, ZERO)
                 for grant in by_unit[row.workspace_id, row.unit_id]
                 if _meets(grant, row)
             ),

@@ -13,6 +13,7 @@ from billing.models import BillingPeriod, Invoice, InvoiceDocument, Mail
 
 from .closing import close_due_periods
 from .invoicing import draft_due_invoices, issue_due_invoices
+from .late_usage import settle_late_usage
 from .mailing import due_mail, send_due_mail
 from .rendering import due_documents, render_due_documents
 
@@ -40,6 +41,7 @@ def run_billing(*, as_of: dt.datetime, now: dt.datetime, meter: Meter) -> Billin
     us would think ours abandoned, and take them too.
     """
     run = BillingRun()
+    _, not_settled = settle_late_usage(now=as_of)
     with meter("Closing periods") as progress:
         run.periods = len(close_due_periods(now=as_of, progress=progress))
     _, not_drafted = draft_due_invoices(now=as_of)
@@ -56,7 +58,7 @@ def run_billing(*, as_of: dt.datetime, now: dt.datetime, meter: Meter) -> Billin
         for tried in range(1, due + 1):
             run.messages += send_due_mail(now=deliver_at, limit=1)
             progress(tried, due)
-    run.problems = [*_not_closed(as_of), *not_drafted, *not_issued, *_not_delivered()]
+    run.problems = [*not_settled, *_not_closed(as_of), *not_drafted, *not_issued, *_not_delivered()]
     return run
 
 

@@ -20,6 +20,7 @@ from billing.refusals import RefusedError
 from clients.services import windows
 
 from .batches import in_batches
+from .late_usage import charge_late_usage, settle_pending
 from .periods import make_periods
 from .plans import terms_by_version
 from .settlements import charge, freeze, roll_over, settle_units
@@ -140,6 +141,7 @@ def _refuse_unfit(periods: Sequence[BillingPeriod], now: dt.datetime) -> None:
 
 def _settle(periods: Sequence[BillingPeriod], now: dt.datetime) -> None:
     """Everything that closing writes, in the order in which it depends on each other."""
+    settle_pending([period.workspace for period in periods], now=now)
     subscriptions = [period.subscription for period in periods]
     sold = [subscription.plan_version for subscription in subscriptions]
     terms = terms_by_version([*(period.plan_version for period in periods), *sold])
@@ -148,6 +150,7 @@ def _settle(periods: Sequence[BillingPeriod], now: dt.datetime) -> None:
     freeze(settlements)
     roll_over(settlements, now)
     charge(periods, terms, settlements, now)
+    charge_late_usage(periods, now=now)
     windows.settle_all([(period.workspace, period.end) for period in periods])
     closed = {"state": BillingPeriod.State.CLOSED, "closed_at": now, "close_error": ""}
     BillingPeriod.objects.filter(pk__in=[period.pk for period in periods]).update(**closed)

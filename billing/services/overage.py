@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from django.db.models import Q
 
@@ -24,9 +24,17 @@ from billing.rating import (
     overage_price,
 )
 from billing.selectors.grants import cost_by_model
-from billing.waterfall import WaterfallResult
 
 ZERO = Decimal(0)
+
+
+class Totals(Protocol):
+    """What a unit came to in a period: a waterfall's result, or what late usage makes of it."""
+
+    @property
+    def used(self) -> Decimal: ...
+    @property
+    def overage(self) -> Decimal: ...
 
 
 class MarginRules:
@@ -85,7 +93,7 @@ def price_overage(
     period: BillingPeriod,
     unit_id: int,
     overage: OverageDocument,
-    result: WaterfallResult,
+    result: Totals,
     cost: Decimal,
     rules: MarginRules,
 ) -> OveragePrice | None:
@@ -128,7 +136,7 @@ def _by_margin_rule(
     period: BillingPeriod,
     unit_id: int,
     overage: OverageDocument,
-    result: WaterfallResult,
+    result: Totals,
     cost: Decimal,
     details: dict[str, Any],
     margin_rules: MarginRules,

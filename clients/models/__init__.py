@@ -1,6 +1,7 @@
 """Who they are, what they used, and what that cost."""
 
 from .conflicts import EventConflict
+from .corrections import UsageCorrection
 from .parties import Agency, AgencyMember, Client, ClientMember, Party, Platform
 from .people import User
 from .prices import ExchangeRate, ModelPrice
@@ -22,6 +23,7 @@ __all__ = [
     "Platform",
     "UniqueSubject",
     "UnitTemplate",
+    "UsageCorrection",
     "UsageDay",
     "UsageEvent",
     "UsageQuarter",

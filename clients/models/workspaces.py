@@ -71,6 +71,7 @@ class WorkspaceKey(models.Model):
         EVENTS = "events", "Report usage"
         READ = "read", "Read usage and balance"
         RESERVE = "reserve", "Reserve units"
+        CORRECTIONS = "corrections", "Correct reported usage"
         GATEWAY = "gateway", "Route model calls"
 
     workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="keys")

@@ -13,6 +13,7 @@ from datetime import datetime
 from agencyportal.core.money import scaled
 from clients import metering, record_sql
 from clients.models import UsageEvent, UsageWindow, Workspace
+from clients.selectors import corrected_quantities
 from clients.tally import CountedEvent, Place, Tally, earliest_of_subjects
 
 
@@ -89,14 +90,14 @@ def _count_subjects(tally: Tally, earliest: Mapping[tuple[int, str], CountedEven
         return
     later = record_sql.lock_later_subjects(seen_before)
     standing = UsageEvent.objects.in_bulk([subject.event_id for subject in later])
+    corrected = corrected_quantities(standing)
     moves = []
     for subject in later:
         event, old = earliest[subject.window_id, subject.subject], standing[subject.event_id]
         if event.rank < (old.occurred_at, old.source, old.external_id):
             moves.append((subject, event))
-            tally.add_quantity(
-                place_of(old, subject.window_id), -scaled(old.quantity, metering.PLACES)
-            )
+            counted = corrected.get(old.pk, old.quantity)
+            tally.add_quantity(place_of(old, subject.window_id), -scaled(counted, metering.PLACES))
             tally.add_quantity(event.place, event.quantity)
     if moves:
         record_sql.move_subjects(moves)

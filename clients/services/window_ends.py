@@ -22,6 +22,7 @@ from clients.models import (
     UsageWindow,
     Workspace,
 )
+from clients.selectors import corrected_quantities
 from clients.tally import DaySum, Tally, WindowSum
 
 from . import windows
@@ -124,9 +125,11 @@ def _counted(workspace: Workspace, window: UsageWindow, events: Sequence[UsageEv
     standing = UniqueSubject.objects.filter(window=window, event__in=[event.pk for event in events])
     subjects = set(standing.values_list("event_id", flat=True))
     standing.delete()
+    corrected = corrected_quantities([event.pk for event in events])
     for event in events:
-        counted = windows.counted_event(event, window.pk)
+        quantity = corrected.get(event.pk, event.quantity)
+        counted = windows.counted_event(event, window.pk, quantity)
         tally.add_event(counted)
         if event.pk in subjects:
-            tally.add_quantity(counted.place, scaled(event.quantity, metering.PLACES))
+            tally.add_quantity(counted.place, scaled(quantity, metering.PLACES))
     return tally

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from django.db import transaction
@@ -19,6 +20,7 @@ from agencyportal.core.money import scaled
 from agencyportal.core.periods import quarter_floor
 from clients import costing, metering, record_sql
 from clients.models import CostPayer, Meter, UsageEvent, UsageUnit, UsageWindow, Workspace
+from clients.selectors import corrected_quantities
 from clients.services.counting import Windows, count_events, place_of
 from clients.tally import CountedEvent
 
@@ -211,13 +213,16 @@ def count_what_came_before(workspace: Workspace, window: UsageWindow) -> None:
         UsageEvent.objects.filter(pk__in=[event.pk for event in chunk]).update(
             standing=UsageEvent.Standing.COUNTED
         )
-        count_events(
-            workspace, [counted_event(event, window.pk) for event in chunk], Windows.of([window])
-        )
+        corrected = corrected_quantities([event.pk for event in chunk])
+        counted = [
+            counted_event(event, window.pk, corrected.get(event.pk, event.quantity))
+            for event in chunk
+        ]
+        count_events(workspace, counted, Windows.of([window]))
 
 
-def counted_event(event: UsageEvent, window_id: int) -> CountedEvent:
-    """A stored event as it is counted in a window."""
+def counted_event(event: UsageEvent, window_id: int, quantity: Decimal) -> CountedEvent:
+    """A stored event as it is counted in a window, with its ``quantity`` after corrections."""
     is_unique = event.meter.aggregation == Meter.Aggregation.UNIQUE
     cost = 0 if event.client_cost is None else scaled(event.client_cost, costing.PLACES)
     platform_pays = event.cost_payer == CostPayer.PLATFORM
@@ -226,8 +231,8 @@ def counted_event(event: UsageEvent, window_id: int) -> CountedEvent:
         source=event.source,
         external_id=event.external_id,
         place=place_of(event, window_id),
-        subject=event.subject if is_unique and event.quantity else None,
-        quantity=scaled(event.quantity, metering.PLACES),
+        subject=event.subject if is_unique and quantity else None,
+        quantity=scaled(quantity, metering.PLACES),
         is_unique=is_unique,
         attempts=event.attempts,
         is_error=event.status == UsageEvent.Status.ERROR,

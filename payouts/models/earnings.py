@@ -8,7 +8,7 @@ from django.utils.timezone import now
 from agencyportal.core.append_only import AppendOnlyModel
 from agencyportal.core.fields import CurrencyField, MoneyField
 from agencyportal.core.tenancy import ScopedQuerySet
-from billing.models import BillingPeriod, InvoiceLine, Payment
+from billing.models import BillingPeriod, InvoiceLine, LateSettlement, Payment
 from clients.models import Agency, Client, UsageUnit, Workspace
 
 
@@ -51,6 +51,14 @@ class Earning(AppendOnlyModel):
     )
     period = models.ForeignKey(
         BillingPeriod, on_delete=models.PROTECT, null=True, blank=True, related_name="earnings"
+    )
+    late_settlement = models.ForeignKey(
+        LateSettlement,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="earnings",
+        help_text="The late usage of a closed period that cost it.",
     )
     description = models.CharField(max_length=300)
     key = models.CharField(max_length=200, unique=True)

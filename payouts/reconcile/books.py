@@ -14,6 +14,7 @@ from .earnings import check_earnings
 from .events import Rules
 from .findings import Difference, Finding
 from .invoices import check_invoices
+from .late_usage import check_late_usage
 from .numbers import check_numbers
 from .payouts import check_payouts
 from .periods import WorkspaceBooks, check_periods
@@ -66,4 +67,5 @@ def _check_workspace(workspace: Workspace, terms: dict[int, Terms]) -> Iterator[
     books = WorkspaceBooks.load(workspace, terms)
     yield from check_periods(books)
     yield from check_waterfalls(books, quarters)
+    yield from check_late_usage(books)
     yield from check_charges(books)

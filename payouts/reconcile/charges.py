@@ -42,6 +42,7 @@ def check_charges(books: WorkspaceBooks) -> Iterator[Finding]:
     rows = list(Charge.objects.filter(workspace=books.workspace).select_related("period"))
     voids = Voids.load(books)
     expected = dict(_expected(books, purchases, {row.key: row for row in rows}, voids))
+    expected |= {key: _late(charge) for key, charge in books.late_charges.items()}
     for row in rows:
         name = f"{row.description}, {row.key}"
         wanted = expected.pop(row.key, None)
@@ -106,6 +107,12 @@ def _due_at(books: WorkspaceBooks, period: BillingPeriod, row: Charge | None) ->
     """When what was bought in a period is due: its end, as it was then."""
     is_one = row is not None and row.bill_at in books.ends_of(period)
     return row.bill_at if row is not None and is_one else period.end
+
+
+def _late(charge: Charge) -> Expected:
+    """A charge for late usage, which names the closed period."""
+    names = (*_of_period(charge.period, charge.kind, charge.amount), "description")
+    return Expected(charge.description, {name: getattr(charge, name) for name in names})
 
 
 def _of_period(period: BillingPeriod, kind: str, amount: Decimal, **more: Any) -> dict[str, Any]:

@@ -8,12 +8,25 @@ from typing import Final
 
 from django.db.models import Exists, OuterRef, Prefetch
 
-from billing.models import BillingPeriod, Invoice, InvoiceLine, Payment, PeriodUsage
+from billing.models import (
+    BillingPeriod,
+    Invoice,
+    InvoiceLine,
+    LateSettlement,
+    Payment,
+    PeriodUsage,
+)
 from clients.models import UsageUnit
-from payouts.accrual import COMPARED, revenue_of, routed_cost_of
+from payouts.accrual import COMPARED, late_cost_of, revenue_of, routed_cost_of
 from payouts.models import Earning
 from payouts.revenue import FeeRule
-from payouts.services.earnings import fee_rules, routed_costs, unbilled_routed
+from payouts.services.earnings import (
+    fee_rules,
+    in_time,
+    late_settlements,
+    routed_costs,
+    unbilled_routed,
+)
 
 from .findings import Checked, Finding, compare, difference, missing, unexpected
 from .scope import CHUNK, Scope
@@ -31,6 +44,7 @@ def check_earnings(scope: Scope) -> Iterator[Finding]:
     rules: dict[int, list[FeeRule]] = {}
     yield from _check_revenue(scope, rules)
     yield from _check_routed_cost(scope)
+    yield from _check_late_cost(scope)
     adjustments = scope.of(Earning.objects.filter(kind=Earning.Kind.ADJUSTMENT))
     yield Checked(SUBJECT, adjustments.count())
 
@@ -75,7 +89,7 @@ def _check_routed_cost(scope: Scope) -> Iterator[Finding]:
         occurred_at__gte=OuterRef("start"),
         occurred_at__lt=OuterRef("end"),
     )
-    costs = Earning.objects.filter(kind=Earning.Kind.ROUTED_COST)
+    costs = in_time()
     posted = costs.filter(period=OuterRef("pk"))
     periods = (
         scope.of(BillingPeriod.objects.all())
@@ -92,6 +106,21 @@ def _check_routed_cost(scope: Scope) -> Iterator[Finding]:
             units |= UsageUnit.objects.in_bulk(amounts.keys() - units.keys())
             expected = list(routed_cost_of(period, amounts, units))
         yield from _match(expected, stored)
+
+
+def _check_late_cost(scope: Scope) -> Iterator[Finding]:
+    """Late usage with platform-paid cost, each settlement by itself: it waits for its own."""
+    costly = LateSettlement.objects.filter(period=OuterRef("pk"), platform_cost__gt=0)
+    posted = Earning.objects.filter(late_settlement__period=OuterRef("pk"))
+    periods = scope.of(BillingPeriod.objects.filter(Exists(costly) | Exists(posted)))
+    for period in periods.order_by("pk").iterator(chunk_size=CHUNK // 10):
+        by_cause: dict[int | None, list[Earning]] = defaultdict(list)
+        for earning in Earning.objects.filter(late_settlement__period=period):
+            by_cause[earning.late_settlement_id].append(earning)
+        for expected in late_cost_of(period, routed_costs(period), late_settlements(period)):
+            yield from _match([expected], by_cause.pop(expected.late_settlement_id, []))
+        for stored in by_cause.values():
+            yield from _match([], stored)
 
 
 def _match(expected: Iterable[Earning], stored: list[Earning]) -> Iterator[Finding]:

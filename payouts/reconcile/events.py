@@ -31,6 +31,7 @@ from clients.seal import SEALED, seal_of
 from clients.services.counting import Windows
 from clients.services.pricing import LIST_SOURCE, PriceBook, listed_price
 
+from .corrections import Corrections, corrections_of
 from .findings import Difference, compare, difference
 
 SUBJECT: Final = "Events"
@@ -87,10 +88,11 @@ class Rules:
     window_ids: dict[int, UsageWindow]
     overrides: dict[int, ModelPrice]
     rates: dict[tuple[str, str], list[ExchangeRate]]
+    corrections: Corrections
 
     @classmethod
     def load(cls, workspace: Workspace) -> Rules:
-        """``workspace`` comes with its client. Four queries."""
+        """``workspace`` comes with its client. Five queries."""
         meters = list(
             Meter.objects.filter(unit__agency=workspace.agency_id).order_by("effective_from", "pk")
         )
@@ -115,6 +117,7 @@ class Rules:
             window_ids={window.pk: window for window in windows},
             overrides=ModelPrice.objects.in_bulk(),
             rates=rates,
+            corrections=corrections_of(workspace),
         )
 
 

@@ -92,12 +92,17 @@ def _check_conservation(books: WorkspaceBooks) -> Iterator[Finding]:
     for (period_id, _unit), frozen in books.frozen.items():
         for use in books.uses.get(frozen.pk, {}).values():
             of_grant[use.grant_id].append((periods[period_id], use))
+    drawn: dict[int, Decimal] = defaultdict(Decimal)
+    for period in books.periods:
+        if period.state == BillingPeriod.State.CLOSED:
+            for grant_id, quantity in books.drawn(period).items():
+                drawn[grant_id] += quantity
     for row in books.grants:
         uses = sorted(of_grant[row.pk], key=lambda pair: pair[0].start)
         name = f"{row.kind} grant {row.key} of {books.workspace}"
         if uses:
             gone = sum((u.consumed + u.expired + u.rolled_over + u.revoked for _, u in uses), ZERO)
-            accounted = gone + uses[-1][1].remaining
+            accounted = gone + drawn[row.pk] + uses[-1][1].remaining
             if accounted != row.quantity:
                 yield difference(SUBJECT, row, name, "quantity", row.quantity, accounted)
         yield from _check_revocations(row, uses, books.revocations.get(row.pk, []), name)

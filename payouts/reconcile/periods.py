@@ -6,8 +6,11 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import pairwise
 from typing import Final, cast
+
+from django.db.models import Prefetch, Sum
 
 from agencyportal.core.periods import (
     Interval,
@@ -18,9 +21,13 @@ from agencyportal.core.periods import (
 )
 from billing.models import (
     BillingPeriod,
+    Charge,
     CreditGrant,
     GrantRevocation,
     GrantUse,
+    LateGrantUse,
+    LateSettlement,
+    LineKind,
     PeriodMove,
     PeriodUsage,
     Subscription,
@@ -63,8 +70,14 @@ class WorkspaceBooks:
     frozen: dict[tuple[int, int], PeriodUsage]
     uses: dict[int, dict[int, GrantUse]]
     terms: dict[int, Terms]
+    late: list[LateSettlement] = field(default_factory=list)
+    """What settled late, in order, with its uses."""
+    bought: dict[int, Decimal] = field(default_factory=dict)
+    """By period, what its top-ups came to."""
     settled: dict[int, list[Settled]] = field(default_factory=dict)
     """By closed period."""
+    late_charges: dict[str, Charge] = field(default_factory=dict)
+    """By key, what late usage calls for."""
 
     @classmethod
     def load(cls, workspace: Workspace, terms: dict[int, Terms]) -> WorkspaceBooks:
@@ -100,6 +113,8 @@ class WorkspaceBooks:
             frozen={(row.period_id, row.unit_id): row for row in frozen},
             uses=uses,
             terms=terms,
+            late=_late(workspace),
+            bought=_bought(workspace),
         )
 
     def as_made(self, period: BillingPeriod) -> Period:
@@ -121,6 +136,29 @@ class WorkspaceBooks:
         """Every end that a period has had."""
         moved = (move.end_after for move in self.moves.get(period.pk, ()))
         return {self.as_made(period).end, period.end} | {end for end in moved if end}
+
+    def drawn(self, period: BillingPeriod) -> dict[int, Decimal]:
+        """By grant, what late usage drew while a period was the first open one."""
+        drawn: dict[int, Decimal] = defaultdict(Decimal)
+        for row in self.late:
+            if row.settled_in_id == period.pk:
+                for use in row.uses.all():
+                    if use.source == LateGrantUse.Source.CREDIT and use.quantity > 0:
+                        drawn[use.grant_id] += use.quantity
+        return drawn
+
+
+def _late(workspace: Workspace) -> list[LateSettlement]:
+    rows = LateSettlement.objects.filter(workspace=workspace).select_related(
+        "unit", "period__workspace", "charge"
+    )
+    uses = LateGrantUse.objects.select_related("grant__period", "returned_as").order_by("pk")
+    return list(rows.prefetch_related(Prefetch("uses", uses)).order_by("pk"))
+
+
+def _bought(workspace: Workspace) -> dict[int, Decimal]:
+    bought = Charge.objects.filter(workspace=workspace, kind=LineKind.TOP_UP).order_by()
+    return dict(bought.values_list("period").annotate(Sum("amount")))
 
 
 def period_name(period: BillingPeriod) -> str:

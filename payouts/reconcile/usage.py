@@ -30,6 +30,7 @@ from clients.models import (
 from clients.services.counting import place_of
 from clients.tally import CountedEvent, DaySum, QuarterSum, Tally, WindowSum
 
+from .corrections import check_corrections, counted_quantity
 from .events import SUBJECT as EVENTS
 from .events import Rules, check_event, is_alarming, name_of
 from .findings import Checked, Difference, Finding, compare, difference, missing, unexpected
@@ -70,6 +71,7 @@ def check_usage(workspace: Workspace, rules: Rules, quarters: Quarters) -> Itera
     for unit_id, of_unit in groupby(events, key=lambda event: event.unit_id):
         seen.add(unit_id)
         yield from _check_unit(workspace, units[unit_id], of_unit, rules, quarters)
+    yield from check_corrections(workspace, rules.corrections)
     for unit_id in _units_with_sums(workspace) - seen:
         yield from _check_unit(workspace, units[unit_id], iter(()), rules, quarters)
 
@@ -111,7 +113,9 @@ def _add(event: UsageEvent, unit_pass: _UnitPass, rules: Rules) -> None:
     window = rules.windows.find(event.unit_id, event.occurred_at)
     if event.standing != UsageEvent.Standing.COUNTED or window is None:
         return
-    counted = _counted(event, window, is_unique=rules.definitions[event.meter_id].is_unique)
+    quantity = counted_quantity(event, rules.corrections)
+    is_unique = rules.definitions[event.meter_id].is_unique
+    counted = _counted(event, window, quantity, is_unique=is_unique)
     unit_pass.tally.add_event(counted)
     if counted.subject is not None:
         key = (window, counted.subject)
@@ -120,7 +124,7 @@ def _add(event: UsageEvent, unit_pass: _UnitPass, rules: Rules) -> None:
             unit_pass.subjects[key] = counted
 
 
-def _counted(event: UsageEvent, window: int, *, is_unique: bool) -> CountedEvent:
+def _counted(event: UsageEvent, window: int, quantity: Decimal, *, is_unique: bool) -> CountedEvent:
     cost = 0 if event.client_cost is None else scaled(event.client_cost, costing.PLACES)
     platform_pays = event.cost_payer == CostPayer.PLATFORM
     return CountedEvent(
@@ -128,8 +132,8 @@ def _counted(event: UsageEvent, window: int, *, is_unique: bool) -> CountedEvent
         source=event.source,
         external_id=event.external_id,
         place=place_of(event, window),
-        subject=event.subject if is_unique and event.quantity else None,
-        quantity=scaled(event.quantity, metering.PLACES),
+        subject=(event.subject or None) if is_unique and quantity else None,
+        quantity=scaled(quantity, metering.PLACES),
         is_unique=is_unique,
         attempts=event.attempts,
         is_error=event.status == UsageEvent.Status.ERROR,

@@ -177,11 +177,12 @@ def _usable_grants(
     before_closing: bool = False,
 ) -> Iterator[Grant]:
     """Grants that the closing period could burn: made by then, effective before its end, and
-    either new to periods and not expired before its start, or with something left. With what was
-    revoked by then; of more than there is, `check_grants` says so. ``before_closing``: without
-    what closing itself gave and took back."""
+    either new to periods and not expired before its start, or with something left, less what late
+    usage drew since. With what was revoked by then; of more than there is, `check_grants` says
+    so. ``before_closing``: without what closing itself gave and took back."""
     own = (f"allowance-end:{period.pk}:", f"end:{period.pk}:") if before_closing else ()
     closed_at = period.closed_at or dt.datetime.max.replace(tzinfo=dt.UTC)
+    drawn = books.drawn(period)
     for row in books.grants:
         if row.unit_id != unit.pk or row.effective_at >= period.end or row.created_at > closed_at:
             continue
@@ -192,6 +193,7 @@ def _usable_grants(
         if remaining is None and (expires_at is None or expires_at > period.start):
             remaining = row.quantity
         if remaining:
+            remaining -= drawn.get(row.pk, ZERO)
             made = (
                 r
                 for r in books.revocations.get(row.pk, ())

@@ -18,9 +18,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 
 from agencyportal.core.locks import lock_row
-from billing.models import BillingPeriod, Invoice, Payment, PeriodUsage
+from billing.models import BillingPeriod, Invoice, LateSettlement, Payment, PeriodUsage
 from clients.models import Agency, CostPayer, UsageEvent, UsageUnit
-from payouts.accrual import revenue_of, routed_cost_of
+from payouts.accrual import late_cost_of, revenue_of, routed_cost_of
 from payouts.models import Earning, PlatformFeeRule
 from payouts.revenue import FeeRule
 
@@ -61,6 +61,8 @@ def _due(now: dt.datetime) -> Iterator[tuple[str, Callable[[], int]]]:
         yield f"invoice {pk}", partial(post_revenue, invoice_id=pk, now=now)
     for pk in list(periods_to_post(now)):
         yield f"period {pk}", partial(post_routed_cost, period_id=pk, now=now)
+    for pk in list(late_periods_to_post(now)):
+        yield f"late usage of period {pk}", partial(post_late_cost, period_id=pk, now=now)
 
 
 def invoices_to_post(now: dt.datetime) -> Iterable[int]:
@@ -76,7 +78,7 @@ def invoices_to_post(now: dt.datetime) -> Iterable[int]:
 
 def periods_to_post(now: dt.datetime) -> Iterable[int]:
     """Ids of periods closed by ``now`` with platform-paid cost that is not posted yet."""
-    posted = Earning.objects.filter(period=OuterRef("pk"), kind=Earning.Kind.ROUTED_COST)
+    posted = in_time().filter(period=OuterRef("pk"))
     counted = PeriodUsage.objects.filter(period=OuterRef("pk"), platform_cost__gt=0)
     unbilled = unbilled_routed().filter(
         workspace=OuterRef("workspace"),
@@ -88,6 +90,22 @@ def periods_to_post(now: dt.datetime) -> Iterable[int]:
         .filter(Exists(counted) | Exists(unbilled), ~Exists(posted))
         .order_by("pk")
         .values_list("pk", flat=True)
+    )
+
+
+def in_time() -> QuerySet[Earning]:
+    """Routed cost that was posted as its period closed, late usage's left out."""
+    return Earning.objects.filter(kind=Earning.Kind.ROUTED_COST, late_settlement=None)
+
+
+def late_periods_to_post(now: dt.datetime) -> Iterable[int]:
+    """Ids of periods whose late usage, settled by ``now``, has platform-paid cost to post."""
+    posted = Earning.objects.filter(late_settlement=OuterRef("pk"))
+    return (
+        LateSettlement.objects.filter(~Exists(posted), platform_cost__gt=0, settled_at__lte=now)
+        .order_by("period_id")
+        .values_list("period_id", flat=True)
+        .distinct()
     )
 
 
@@ -132,6 +150,20 @@ def post_routed_cost(*, period_id: int, now: dt.datetime) -> int:
         costs = routed_costs(period)
         units = UsageUnit.objects.in_bulk(costs)
         return _store(routed_cost_of(period, costs, units), now)
+
+
+def post_late_cost(*, period_id: int, now: dt.datetime) -> int:
+    """Post what the platform paid for late usage of a closed period that settled by ``now``;
+    returns the new rows. Locks the period."""
+    with transaction.atomic():
+        period = lock_row(BillingPeriod.objects.filter(pk=period_id))
+        earnings = late_cost_of(period, routed_costs(period), late_settlements(period))
+        return _store((e for e in earnings if e.occurred_at <= now), now)
+
+
+def late_settlements(period: BillingPeriod) -> QuerySet[LateSettlement]:
+    """What settled late of a period, in order."""
+    return period.late_settlements.select_related("unit").order_by("unit_id", "number")
 
 
 def routed_costs(period: BillingPeriod) -> dict[int, Decimal]:

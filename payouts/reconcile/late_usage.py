@@ -1,0 +1,337 @@
+"""Late usage of closed periods, settled again: from late events and corrections, on top of the
+recomputed waterfalls, in the order in which it settled.
+
+How much open usage had left of a grant when late usage drew from it is nowhere written down: what
+was drawn is taken as stored, and has to fit. It is bounded by the grant's own account.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from billing.late_usage import ClosedUnit, Credit, LateResult, settle_late
+from billing.models import (
+    BillingPeriod,
+    Charge,
+    CreditGrant,
+    LateEntry,
+    LateGrantUse,
+    LateSettlement,
+)
+from billing.rating import minimum_shortfall
+from billing.selectors import as_grant
+from billing.selectors.late_usage import (
+    Entry,
+    changes_of,
+    costs_of,
+    pending_corrections,
+    pending_events,
+)
+from billing.services.late_settlements import (
+    LateMarginRules,
+    Totals,
+    freed_grant,
+    write_buckets,
+)
+from billing.services.late_usage import late_charge
+from billing.services.overage import price_overage
+from billing.services.periods import bounds_of
+from billing.terms import minimum_due
+from clients.models import UsageCorrection, UsageEvent
+
+from .findings import Checked, Finding, compare, difference, missing, unexpected
+from .periods import Settled, WorkspaceBooks, period_name
+
+SUBJECT: Final = "Late usage"
+GRANTS: Final = "Credit grants"
+ZERO: Final = Decimal(0)
+Source = LateGrantUse.Source
+
+
+@dataclass(slots=True)
+class _Unit:
+    """One unit of a closed period, with what was recomputed of its late usage so far."""
+
+    settled: Settled
+    pool: dict[int, Decimal]
+    buckets: dict[dt.datetime, Decimal]
+    used: Decimal
+    overage: Decimal
+    amount: Decimal
+    cost: Decimal
+    drawn: dict[int, Decimal] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settled: Settled) -> _Unit:
+        result = settled.result
+        return cls(
+            settled=settled,
+            pool={int(o.grant.id): o.consumed + o.expired for o in result.grants},
+            buckets=dict(settled.usage.buckets),
+            used=result.used,
+            overage=result.overage,
+            amount=settled.price.amount if settled.price else ZERO,
+            cost=settled.usage.cost,
+        )
+
+
+def check_late_usage(books: WorkspaceBooks) -> Iterator[Finding]:
+    """Every settlement with its uses and the grants it gave back; fills ``books.late_charges``."""
+    entries = _entries(books)
+    returned: dict[str, CreditGrant] = {}
+    for period in books.periods:
+        late = [row for row in books.late if row.period_id == period.pk]
+        if late:
+            yield from _check_period(books, period, late, entries, returned)
+    for entry in entries.get(None, []):
+        yield from _check_outside(books, entry)
+    yield from _check_returned(books, returned)
+    yield from _check_charges(books)
+    waiting = pending_events().filter(workspace=books.workspace).count()
+    waiting += pending_corrections().filter(workspace=books.workspace).count()
+    if books.late or waiting:
+        yield Checked(SUBJECT, len(books.late), open=waiting)
+
+
+def _entries(books: WorkspaceBooks) -> Mapping[int | None, list[LateEntry]]:
+    found: dict[int | None, list[LateEntry]] = defaultdict(list)
+    rows = LateEntry.objects.filter(workspace=books.workspace)
+    for row in rows.select_related("event__meter", "correction").order_by("pk"):
+        found[row.settlement_id].append(row)
+    return found
+
+
+def _check_period(
+    books: WorkspaceBooks,
+    period: BillingPeriod,
+    late: Sequence[LateSettlement],
+    entries: Mapping[int | None, list[LateEntry]],
+    returned: dict[str, CreditGrant],
+) -> Iterator[Finding]:
+    units = {s.unit.pk: _Unit.of(s) for s in books.settled.get(period.pk, [])}
+    charged = sum((unit.amount for unit in units.values()), ZERO)
+    numbers: dict[int, int] = defaultdict(int)
+    for row in late:
+        numbers[row.unit_id] += 1
+        name = f"late {row.unit.plural} {row.number}, {period_name(period)}"
+        mine = entries.get(row.pk, [])
+        for entry in mine:
+            yield from _check_entry(entry, row, period, name)
+        unit = units.get(row.unit_id)
+        given = [Entry(entry.event, entry.correction) for entry in mine]
+        platform_cost, agency_cost = costs_of(given)
+        expected: dict[str, Any] = {
+            "agency_id": period.agency_id,
+            "client_id": period.client_id,
+            "workspace_id": period.workspace_id,
+            "currency": period.currency,
+            "number": numbers[row.unit_id],
+            "platform_cost": platform_cost,
+            "agency_cost": agency_cost,
+        }
+        if unit is None:
+            nothing = ("quantity", "from_period", "from_grants", "overage")
+            expected |= dict.fromkeys((*nothing, "overage_amount", "minimum_amount"), ZERO)
+        else:
+            try:
+                result, buckets = _settle(unit, row, period, given)
+            except ValueError as error:
+                yield difference(SUBJECT, row, name, "quantity", row.quantity, f"({error})")
+                continue
+            unit.cost += platform_cost + agency_cost
+            price = _move_on(books, unit, row, period, given, result)
+            added = price - unit.amount
+            unit.amount = price
+            expected |= {
+                "quantity": result.quantity,
+                "from_period": sum(result.from_period.values(), ZERO),
+                "from_grants": sum(result.drawn.values(), ZERO),
+                "overage": result.overage,
+                "overage_amount": added,
+                "minimum_amount": _minimum(books, period, charged, added),
+                "buckets": buckets,
+            }
+            charged += added
+            yield from _check_uses(books, unit, row, result, returned, name)
+        fields = {key: (getattr(row, key), value) for key, value in expected.items()}
+        yield from compare(SUBJECT, row, name, fields)
+
+
+def _check_entry(
+    entry: LateEntry, row: LateSettlement, period: BillingPeriod, name: str
+) -> Iterator[Finding]:
+    event = entry.event
+    of = entry.correction
+    standing = UsageEvent.Standing.LATE if of is None else UsageCorrection.Standing.LATE
+    fields: dict[str, tuple[object, object]] = {
+        "unit": (event.unit_id, row.unit_id),
+        "workspace": (event.workspace_id, row.workspace_id),
+        "in the period": (period.start <= event.occurred_at < period.end, True),
+        "standing": ((of or event).standing, standing.value),
+        "event": (entry.event_id, of.event_id if of is not None else entry.event_id),
+    }
+    yield from compare(SUBJECT, entry, f"event {event.external_id}, {name}", fields)
+
+
+def _check_outside(books: WorkspaceBooks, entry: LateEntry) -> Iterator[Finding]:
+    at = entry.event.occurred_at
+    for period in books.periods:
+        if period.start <= at < period.end and period.state == BillingPeriod.State.CLOSED:
+            name = f"event {entry.event.external_id} of {books.workspace}"
+            yield difference(SUBJECT, entry, name, "settlement", None, f"one of {period}")
+
+
+# --- Settling again ----------------------------------------------------------------------------
+
+
+def _settle(
+    unit: _Unit, row: LateSettlement, period: BillingPeriod, entries: Sequence[Entry]
+) -> tuple[LateResult, dict[str, str]]:
+    grants = {int(o.grant.id): o.grant for o in unit.settled.result.grants}
+    changes = changes_of(period, row.unit_id, entries, number=row.number)
+    closed = ClosedUnit(
+        period=bounds_of(period),
+        grants=[
+            replace(grants[grant_id], quantity=quantity, revoked=ZERO)
+            for grant_id, quantity in sorted(unit.pool.items())
+        ],
+        buckets=unit.buckets,
+        drawn={grant_id: quantity for grant_id, quantity in unit.drawn.items() if quantity},
+        overage=unit.overage,
+    )
+    credit = [
+        Credit(as_grant(use.grant, use.quantity), use.quantity)
+        for use in row.uses.all()
+        if use.source == Source.CREDIT and use.quantity > 0
+    ]
+    return settle_late(closed, changes, credit), write_buckets(changes)
+
+
+def _move_on(
+    books: WorkspaceBooks,
+    unit: _Unit,
+    row: LateSettlement,
+    period: BillingPeriod,
+    entries: Sequence[Entry],
+    result: LateResult,
+) -> Decimal:
+    """Take a result into the unit; the price of all its overage then."""
+    unit.buckets = result.buckets
+    unit.used += result.quantity
+    unit.overage += result.overage
+    for grant_id, quantity in result.drawn.items():
+        unit.drawn[int(grant_id)] = unit.drawn.get(int(grant_id), ZERO) + quantity
+    terms = books.terms[period.plan_version_id]
+    allowance = next((a for a in terms.plan.allowances if a.unit == unit.settled.unit.slug), None)
+    if allowance is None:
+        return ZERO
+    price = price_overage(
+        period,
+        row.unit_id,
+        allowance.overage,
+        Totals(unit.used, unit.overage),
+        unit.cost,
+        LateMarginRules(period, entries, row.number),
+    )
+    return price.amount if price else ZERO
+
+
+def _minimum(
+    books: WorkspaceBooks, period: BillingPeriod, charged: Decimal, added: Decimal
+) -> Decimal:
+    minimum = books.terms[period.plan_version_id].plan.minimum_commitment
+    if minimum is None:
+        return ZERO
+    due = minimum_due(minimum, bounds_of(period), period.timezone, period.currency)
+    charged += books.bought.get(period.pk, ZERO)
+    return minimum_shortfall(due, charged + added) - minimum_shortfall(due, charged)
+
+
+def _check_uses(
+    books: WorkspaceBooks,
+    unit: _Unit,
+    row: LateSettlement,
+    result: LateResult,
+    returned: dict[str, CreditGrant],
+    name: str,
+) -> Iterator[Finding]:
+    grants = {grant.pk: grant for grant in books.grants}
+    wanted = {(Source.PERIOD, int(g)): q for g, q in result.from_period.items()}
+    wanted |= {(Source.CREDIT, int(g)): q for g, q in result.drawn.items()}
+    stored = {(use.source, use.grant_id): use for use in row.uses.all()}
+    for (source, grant_id), quantity in wanted.items():
+        use_name = f"grant {grant_id}, {name}"
+        use = stored.pop((source, grant_id), None)
+        back = freed_grant(row, source, grants[grant_id], quantity, row.settled_at)
+        if back is not None:
+            returned[back.key] = back
+            if source == Source.PERIOD:
+                unit.pool[grant_id] += quantity
+        if use is None:
+            yield missing(SUBJECT, LateGrantUse, use_name, quantity)
+            continue
+        key = None if use.returned_as is None else use.returned_as.key
+        fields = {
+            "quantity": (use.quantity, quantity),
+            "returned_as": (key, None if back is None else back.key),
+        }
+        yield from compare(SUBJECT, use, use_name, fields)
+    for use in stored.values():
+        yield unexpected(SUBJECT, use, f"grant {use.grant_id}, {name}", use.quantity)
+
+
+def _check_returned(
+    books: WorkspaceBooks, expected: Mapping[str, CreditGrant]
+) -> Iterator[Finding]:
+    """Grants with which freed units came back; every other one that says so is not called for."""
+    wanted = dict(expected)
+    for row in books.grants:
+        name = f"{row.kind} grant {row.key} of {books.workspace}"
+        if row.key not in wanted:
+            if row.key.startswith("late:"):
+                yield unexpected(GRANTS, row, name, row.quantity)
+            continue
+        back = wanted.pop(row.key)
+        columns = ("kind", "quantity", "unit_id", "effective_at", "expires_at", "priority")
+        fields = {column: (getattr(row, column), getattr(back, column)) for column in columns}
+        yield from compare(GRANTS, row, name, fields)
+    for key, back in wanted.items():
+        yield missing(GRANTS, CreditGrant, f"{key} of {books.workspace}", back.quantity)
+
+
+# --- Charges -----------------------------------------------------------------------------------
+
+
+def _check_charges(books: WorkspaceBooks) -> Iterator[Finding]:
+    """What each open period charged as it closed, and what those who left were charged at once;
+    `check_charges` compares the charges themselves."""
+    groups: dict[tuple[object, ...], list[LateSettlement]] = defaultdict(list)
+    for row in books.late:
+        # Where the client has left, one sweep is one group.
+        when = row.settled_in_id or row.settled_at
+        groups[when, row.period_id, row.unit_id].append(row)
+    periods = {period.pk: period for period in books.periods}
+    for rows in groups.values():
+        settled_in = periods.get(rows[0].settled_in_id or 0)
+        is_open = settled_in is not None and settled_in.state != BillingPeriod.State.CLOSED
+        expected: Charge | None = None
+        if not is_open:
+            expected = late_charge(rows, settled_in, rows[0].settled_at)
+            if not expected.amount:
+                expected = None
+        if expected is not None:
+            books.late_charges[expected.key] = expected
+        yield from _check_charged(rows, expected)
+
+
+def _check_charged(rows: Iterable[LateSettlement], expected: Charge | None) -> Iterator[Finding]:
+    for row in rows:
+        stored = None if row.charge is None else row.charge.key
+        name = f"late {row.unit.plural} {row.number}, {period_name(row.period)}"
+        wanted = None if expected is None else expected.key
+        yield from compare(SUBJECT, row, name, {"charge": (stored, wanted)})
