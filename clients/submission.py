@@ -214,3 +214,8 @@ def canonical_body(event: SubmittedEvent) -> bytes:
 def hash_of(body: bytes) -> str:
     """BLAKE2b-128, in hex, of a canonical body."""
     return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
+def body_hash(event: SubmittedEvent) -> str:
+    """The fingerprint of an event; raises what `canonical_body` does."""
+    return hash_of(canonical_body(event))
