@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from agencyportal.core.money import scaled, unscaled
-from clients.costing import MAX_COST, PLACES, Gap, Price, Rate, refuse_cost
+from clients.costing import MAX_COST, PLACES, Cost, Gap, Price, Rate, refuse_cost
 
 ONE: Final[int] = 10**PLACES
 _PER_MILLION: Final = 6
@@ -27,6 +27,14 @@ class ScaledCost(NamedTuple):
     flag: Gap = ""
     exchange_rate: int | None = None
     client_amount: int | None = None
+
+    def exact(self) -> Cost:
+        """The same in Decimals."""
+        amount, rate, client_amount = (
+            None if units is None else unscaled(units, PLACES)
+            for units in (self.amount, self.exchange_rate, self.client_amount)
+        )
+        return Cost(amount, self.currency, self.source, self.flag, rate, client_amount)
 
 
 class _Rate(NamedTuple):

@@ -11,6 +11,7 @@ import msgspec
 
 from agencyportal.core.money import plain
 from clients.costing import Cost
+from clients.limits import problems_of
 from clients.metering import (
     Condition,
     Facts,
@@ -29,7 +30,6 @@ from clients.submission import (
     SubmittedEvent,
     decode,
     event_from,
-    problems_of,
 )
 
 SAMPLE_ID = "sample"
@@ -82,7 +82,7 @@ def try_event(
         (measured,) = measure_events(workspace=workspace, events=[event], now=now)
     except EventsRefused as refused:
         return Bench(tuple(_words(problem[1:]) for problem in refused.errors), tried)
-    return Bench(tried=tried, cost=measured.cost)
+    return Bench(tried=tried, cost=measured.cost.exact())
 
 
 _decoder: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(
