@@ -314,3 +314,12 @@ def test_a_long_group_names_its_kind_on_every_line_and_a_short_one_once():
         return render_invoice_html(snapshot).count('<td class="kind">Overage</td>')
 
     assert (labels(12), labels(13)) == (1, 13)
+
+
+@pytest.mark.parametrize("count", [9, 10, 11])
+def test_totals_are_never_alone_on_a_page(count):
+    """So many lines leave no room for them: the last line and the subtotal come along."""
+    first, last = pages(long_invoice(count))
+    for words in (f"Workflow {count:03}", "Subtotal Acme Support", "Net total"):
+        assert words in last
+    assert f"Workflow {count - 1:03}" in first

@@ -12,7 +12,13 @@ from pypdf import PdfReader
 from agencyportal.core.documents import SnapshotError
 from payouts.documents.statement import render_statement_html, render_statement_pdf
 from payouts.documents.statement_snapshot import StatementSnapshot
-from tests.payouts.statement_samples import BIRCH_EARNINGS, indebted_statement, statement
+from tests.payouts.statement_samples import (
+    ACME_EARNINGS,
+    BIRCH_EARNINGS,
+    earning,
+    indebted_statement,
+    statement,
+)
 
 
 def text(snapshot) -> str:
@@ -131,3 +137,14 @@ def test_a_statement_that_does_not_tie_out_cannot_be_made(totals, message):
 def test_the_invoices_listed_are_the_revenue():
     with pytest.raises(SnapshotError, match=r"The revenue is stated as 1272\.90"):
         statement(invoices=statement().invoices[:1])
+
+
+def test_the_sum_of_all_clients_is_never_alone_on_a_page():
+    """So many lines fill a page without it: the last client's subtotal comes along."""
+    lines = tuple(earning(f"label {n}", "usage", "0.00", "0.00", "0.00") for n in range(17))
+    [leads] = BIRCH_EARNINGS.workspaces
+    birch = replace(BIRCH_EARNINGS, workspaces=(replace(leads, lines=(*leads.lines, *lines)),))
+    reader = PdfReader(io.BytesIO(render_statement_pdf(statement(clients=(ACME_EARNINGS, birch)))))
+    sheets = [" ".join(page.extract_text().split()) for page in reader.pages]
+    [sheet] = [sheet for sheet in sheets if "All clients" in sheet]
+    assert "Subtotal Birch & Partners" in sheet
