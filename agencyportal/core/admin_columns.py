@@ -20,6 +20,15 @@ from agencyportal.core.money import plain
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+LABELS = {
+    "address_line1": "Address, line 1",
+    "address_line2": "Address, line 2",
+    "email": "E-mail",
+    "tax_id": "Tax ID",
+    "timezone": "Time zone",
+}
+"""Fields whose names make poor labels, wherever they are shown."""
+
 Column = str | Callable[[Any], Any]
 """A field's name, or a function of a row with what `display` sets on it."""
 
@@ -50,7 +59,9 @@ def column(model: type[models.Model], name: Any) -> Any:
         field = model._meta.get_field(name)
     except FieldDoesNotExist:
         return name
-    return _number(field) if isinstance(field, ScaledDecimalField) else name
+    if isinstance(field, ScaledDecimalField):
+        return _number(field)
+    return _text(field) if name in LABELS else name
 
 
 @cache
@@ -63,6 +74,18 @@ def _number(field: ScaledDecimalField[Any, Any]) -> Callable[[Any], str]:
         if isinstance(field, MoneyField):
             return money(value, getattr(row, "currency", ""))
         return quantity(value)
+
+    shown.__name__ = name
+    return shown
+
+
+@cache
+def _text(field: Any) -> Callable[[Any], str]:
+    name = str(field.name)
+
+    @display(description=LABELS[name], ordering=name)
+    def shown(row: Any) -> str:
+        return str(getattr(row, name))
 
     shown.__name__ = name
     return shown

@@ -57,7 +57,7 @@ class DialogForm(forms.Form):
 
 def dress(widget: forms.Widget) -> None:
     """Give a plain widget the looks of the admin's own."""
-    if isinstance(widget, forms.CheckboxInput | forms.CheckboxSelectMultiple):
+    if isinstance(widget, forms.CheckboxInput):
         classes = CHECKBOX_CLASSES
     elif isinstance(widget, forms.Select):
         classes = SELECT_CLASSES

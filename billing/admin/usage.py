@@ -41,13 +41,17 @@ class WithEntitlements(ChangeList):  # type: ignore[misc]  # untyped base
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        entitled = entitlements(self.result_list)
+        moment = now()
+        entitled = entitlements(row for row in self.result_list if row.end > moment)
         for window in self.result_list:
-            window.entitled = entitled[window.pk]
+            window.entitled = entitled.get(window.pk)
 
 
 @told("Entitled to")
 def entitled(window: Any) -> str:
+    """What its grants have left says nothing of a period that is over: its page of figures does."""
+    if window.end <= now():
+        return "–"
     known = getattr(window, "entitled", None)
     return quantity(entitlements([window])[window.pk] if known is None else known)
 
@@ -55,6 +59,8 @@ def entitled(window: Any) -> str:
 @display(description="Share", label={"over": "danger", "near": "warning", "fine": "success"})
 def share(window: Any) -> tuple[str, str]:
     whole = getattr(window, "entitled", None)
+    if whole is None:
+        return "", "–"
     if not whole:
         return ("over", "no credit") if window.used else ("fine", "–")
     part = window.used / whole

@@ -153,8 +153,8 @@ class Alert(AppendOnlyModel):
 
     def __str__(self) -> str:
         what = self.unit.plural if self.unit is not None else "everything"
-        if self.kind == AlertKind.PERCENT:
-            return f"{self.used} of {self.entitled} {what}"
+        if self.used is not None and self.entitled is not None:
+            return f"{plain(self.used)} of {plain(self.entitled)} {what}"
         return f"{self.get_kind_display()}: {what}"
 
 

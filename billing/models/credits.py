@@ -9,6 +9,7 @@ from django.utils.timezone import now
 
 from agencyportal.core.append_only import AppendOnlyModel
 from agencyportal.core.fields import CurrencyField, MoneyField, NanosField, QuantityField
+from agencyportal.core.money import plain
 from agencyportal.core.tenancy import ScopedQuerySet
 from clients.models import Agency, UsageUnit, User, Workspace
 
@@ -112,7 +113,7 @@ class CreditGrant(AppendOnlyModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} of {self.quantity}"
+        return f"{self.get_kind_display()} of {plain(self.quantity)}"
 
 
 class GrantRevocationQuerySet(ScopedQuerySet["GrantRevocation"]):
@@ -182,7 +183,7 @@ class PeriodUsage(AppendOnlyModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.unit}: {self.used}"
+        return f"{self.unit}: {plain(self.used)}"
 
 
 class GrantUseQuerySet(ScopedQuerySet["GrantUse"]):
@@ -212,4 +213,4 @@ class GrantUse(AppendOnlyModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.grant}: {self.consumed}"
+        return f"{self.grant}: {plain(self.consumed)}"

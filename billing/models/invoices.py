@@ -10,6 +10,7 @@ from django.utils.timezone import now
 
 from agencyportal.core.append_only import AppendOnlyModel
 from agencyportal.core.fields import CurrencyField, MoneyField, QuantityField
+from agencyportal.core.money import plain
 from agencyportal.core.rendered import RenderedDocument
 from agencyportal.core.tenancy import ScopedQuerySet, platform_row
 from clients.models import Agency, Client, UsageUnit, Workspace
@@ -86,7 +87,7 @@ class Charge(AppendOnlyModel):
         indexes = (models.Index(fields=("client", "bill_at"), name="charge_by_bill_at"),)
 
     def __str__(self) -> str:
-        return f"{self.description}: {self.amount} {self.currency}"
+        return f"{self.description}: {plain(self.amount)} {self.currency}"
 
 
 @platform_row("the platform numbers its documents in one series for all agencies")
@@ -260,7 +261,7 @@ class InvoiceTax(AppendOnlyModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.category} {self.percent} %: {self.tax}"
+        return f"{self.category} {plain(self.percent)} %: {plain(self.tax)}"
 
 
 class InvoiceDocumentQuerySet(ScopedQuerySet["InvoiceDocument"]):

@@ -7,6 +7,7 @@ from django.utils.timezone import now
 
 from agencyportal.core.append_only import AppendOnlyModel
 from agencyportal.core.fields import CurrencyField, MoneyField
+from agencyportal.core.money import plain
 from agencyportal.core.tenancy import ScopedQuerySet
 from clients.models import Agency, Client, User
 
@@ -49,4 +50,4 @@ class Payment(AppendOnlyModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency} for {self.invoice}"
+        return f"{plain(self.amount)} {self.currency} for {self.invoice}"

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils.timezone import now
 
 from agencyportal.core.fields import CurrencyField, MoneyField, QuantityField, TimeZoneField
+from agencyportal.core.money import plain
 from agencyportal.core.tenancy import ScopedQuerySet
 from clients.models import Agency, UsageUnit, User
 
@@ -173,7 +174,7 @@ class PlanAllowance(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.included} {self.unit.plural}"
+        return f"{plain(self.included)} {self.unit.plural}"
 
 
 class TopUpBand(models.Model):

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils.timezone import now
 
 from agencyportal.core.fields import QuantityField
+from agencyportal.core.money import plain
 from agencyportal.core.tenancy import ScopedQuerySet
 from clients.models import Agency, UsageEvent, UsageUnit, UsageWindow, Workspace
 
@@ -77,4 +78,5 @@ class Reservation(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.quantity} {self.unit.plural} held until {self.expires_at:%Y-%m-%d %H:%M}"
+        held = f"{plain(self.quantity)} {self.unit.plural}"
+        return f"{held} held until {self.expires_at:%Y-%m-%d %H:%M}"

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.timezone import now
 
 from agencyportal.core.fields import QuantityField
+from agencyportal.core.money import plain
 from agencyportal.core.tenancy import ScopedQuerySet
 from clients.models import Agency
 
@@ -52,4 +53,4 @@ class TaxRate(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.country} {self.percent} % from {self.effective_from}"
+        return f"{self.country} {plain(self.percent)} % from {self.effective_from}"

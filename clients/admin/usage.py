@@ -9,7 +9,7 @@ from django.db import models
 from django.http import HttpRequest
 
 from agencyportal.core.admin import ReadOnlyAdmin
-from agencyportal.core.admin_columns import quantity, state, told
+from agencyportal.core.admin_columns import display, quantity, state, told
 from agencyportal.core.admin_filters import ChoiceFilter
 from clients.models import UsageDay, UsageEvent
 
@@ -24,6 +24,12 @@ def cost(event: UsageEvent) -> str:
     if event.cost is None:
         return f"? ({event.get_cost_flag_display()})"
     return f"{quantity(event.cost)} {event.cost_currency}"
+
+
+@display(description="Standing", ordering="standing", label=STANDINGS)
+def standing(event: UsageEvent) -> str:
+    """In one word: the sentence is on the event's own page."""
+    return event.standing
 
 
 class CostFilter(ChoiceFilter):
@@ -54,7 +60,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
         "label",
         "model",
         cost,
-        state("standing", STANDINGS),
+        standing,
         state("status", STATUSES),
     )
     list_filter = ("standing", "status", CostFilter, "cost_flag", "workspace", "unit")

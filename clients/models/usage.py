@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from agencyportal.core.fields import CurrencyField, NanosField, QuantityField, TimeZoneField
+from agencyportal.core.money import plain
 from agencyportal.core.tenancy import ScopedQuerySet
 
 from .units import Meter, UsageUnit
@@ -210,7 +211,7 @@ class UsageQuarter(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.start:%Y-%m-%d %H:%M}: {self.quantity}"
+        return f"{self.start:%Y-%m-%d %H:%M}: {plain(self.quantity)}"
 
 
 class UsageDayQuerySet(ScopedQuerySet["UsageDay"]):
@@ -251,4 +252,4 @@ class UsageDay(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.day}: {self.quantity}"
+        return f"{self.day}: {plain(self.quantity)}"

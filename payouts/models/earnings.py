@@ -7,6 +7,7 @@ from django.utils.timezone import now
 
 from agencyportal.core.append_only import AppendOnlyModel
 from agencyportal.core.fields import CurrencyField, MoneyField
+from agencyportal.core.money import plain
 from agencyportal.core.tenancy import ScopedQuerySet
 from billing.models import BillingPeriod, InvoiceLine, LateSettlement, Payment
 from clients.models import Agency, Client, UsageUnit, Workspace
@@ -72,4 +73,4 @@ class Earning(AppendOnlyModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.description}: {self.amount} {self.currency}"
+        return f"{self.description}: {plain(self.amount)} {self.currency}"

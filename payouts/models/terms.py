@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.timezone import now
 
 from agencyportal.core.fields import MoneyField, QuantityField
+from agencyportal.core.money import plain
 from agencyportal.core.tenancy import ScopedQuerySet
 from clients.models import Agency
 
@@ -77,4 +78,4 @@ class PlatformFeeRule(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.percent} % of {self.line_kind or 'everything'}"
+        return f"{plain(self.percent)} % of {self.line_kind or 'everything'}"
