@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+from allauth.account import views as allauth
 from allauth.account.internal.flows.password_reset import request_password_reset
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -24,10 +28,23 @@ PORTAL = "/portal/"
 @never_cache
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Send staff to the admin, everybody else to the client's pages, and strangers to sign in."""
+    """Send whom the admin lets in there, others to the client's pages, and strangers to sign in."""
     if not request.user.is_authenticated:
         return redirect("setup") if first_run.is_due() else redirect_to_login("/")
-    return redirect("admin:index" if request.user.is_staff else PORTAL)
+    return redirect("admin:index" if admin.site.has_permission(request) else PORTAL)
+
+
+@login_required
+def change_password(request: HttpRequest) -> HttpResponse:
+    """allauth's page; who never had a password is sent to where one is chosen by mail.
+
+    allauth would send them to a page that sets one for whoever sits at the keyboard.
+    """
+    if not cast(User, request.user).has_usable_password():
+        messages.info(request, _("You have no password yet. We send you a link to choose one."))
+        return redirect("account_reset_password")
+    response: HttpResponse = allauth.password_change(request)
+    return response
 
 
 @sensitive_post_parameters("password", "token")

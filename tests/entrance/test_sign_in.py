@@ -6,10 +6,12 @@ import re
 
 import pytest
 from django.core import mail
+from django.core.mail import EmailMultiAlternatives
 from django.test import Client as Browser
 from django.urls import reverse
 
-from clients.models import User
+from clients.models import Agency, Client, Platform, User
+from clients.services.people import invite_client_member, invite_member
 
 pytestmark = pytest.mark.django_db
 
@@ -32,6 +34,22 @@ def test_people_of_a_client_come_out_in_their_portal(client: Browser, client_adm
     sign_in(client, client_admin.email)
 
     assert client.get("/")["Location"] == "/portal/"
+
+
+def test_who_works_for_no_agency_comes_out_in_the_portal(client: Browser, teammate: User) -> None:
+    """Once of an agency, now a client's alone: what counts is whom the admin lets in."""
+    teammate.agency_memberships.all().delete()
+    client.force_login(teammate)
+
+    assert teammate.is_staff
+    assert client.get("/")["Location"] == "/portal/"
+
+
+def test_a_role_at_an_agency_is_enough_for_the_admin(client: Browser, teammate: User) -> None:
+    User.objects.filter(pk=teammate.pk).update(is_staff=False)
+    client.force_login(teammate)
+
+    assert client.get("/")["Location"] == "/admin/"
 
 
 def test_an_address_may_be_written_in_capitals(client: Browser, teammate: User) -> None:
@@ -163,6 +181,56 @@ def test_a_person_changes_their_own_password(client: Browser, teammate: User) ->
 
     assert User.objects.get(pk=teammate.pk).check_password(new)
     assert "_auth_user_id" in client.session
+
+
+def test_who_has_no_password_yet_is_sent_to_where_one_is_chosen(
+    client: Browser, teammate: User
+) -> None:
+    teammate.set_unusable_password()
+    teammate.save()
+    client.force_login(teammate)
+
+    answer = client.get("/accounts/password/change/")
+
+    assert answer["Location"] == "/accounts/password/reset/"
+    assert "You have no password yet." in client.get(answer["Location"]).content.decode()
+
+
+def test_a_stranger_changes_no_password(client: Browser, operator: User) -> None:
+    answer = client.get("/accounts/password/change/")
+
+    assert answer["Location"] == f"{LOGIN}?next=/accounts/password/change/"
+
+
+def test_who_was_invited_is_welcomed_rather_than_told_of_a_reset(
+    client: Browser, platform: Platform, northwind: Agency, acme: Client
+) -> None:
+    invite_member(agency=northwind, email="new@northwind.example", name="Nia", role="manager")
+    invite_client_member(client=acme, email="new@northwind.example", name="", role="viewer")
+
+    client.post("/accounts/password/reset/", {"email": "new@northwind.example"})
+
+    [message] = mail.outbox
+    assert message.subject == f"You are invited to {platform.name}"
+    [link] = re.findall(r"http://testserver(/\S+)", str(message.body))
+    assert isinstance(message, EmailMultiAlternatives)
+    [(html, _)] = message.alternatives
+    for text in (str(message.body), str(html)):
+        assert "new@northwind.example" in text
+        assert "Acme (Northwind)" in text
+        assert link in text
+        assert "asked for a new password" not in text
+    new = "tulip-garden-9"
+    client.post(client.get(link)["Location"], {"password1": new, "password2": new})
+    assert User.objects.get(email="new@northwind.example").check_password(new)
+
+
+def test_who_has_a_password_is_told_of_a_reset(client: Browser, teammate: User) -> None:
+    client.post("/accounts/password/reset/", {"email": teammate.email})
+
+    [message] = mail.outbox
+    assert message.subject == "Choose a new password"
+    assert "You are invited" not in str(message.body)
 
 
 @pytest.mark.parametrize(
