@@ -12,14 +12,16 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.timezone import now
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline, ScopedModelAdmin
+from agencyportal.core.admin import ReadOnlyAdmin, ScopedForm, ScopedInline, ScopedModelAdmin
 from agencyportal.core.admin_columns import display, told
 from agencyportal.core.admin_dialogs import Dialog, DialogForm, change_url, day_input
 from agencyportal.core.periods import local_day_start
 from agencyportal.core.powers import Power
 from clients.models import Workspace, WorkspaceKey
 from clients.services.keys import MARK, SECRET_BYTES, create_key, hash_of, revoke_key
+from clients.services.people import free_slug, is_taken
 
 SALT: Final = "clients.admin.workspaces.key"
 FORM_LIVES_SECONDS: Final = 3600
@@ -33,7 +35,7 @@ class KeyForm(DialogForm):
     scopes = forms.MultipleChoiceField(
         choices=WorkspaceKey.Scope.choices,
         initial=[WorkspaceKey.Scope.EVENTS, WorkspaceKey.Scope.READ],
-        widget=forms.CheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
     expires_on = forms.DateField(
         required=False, widget=day_input(), help_text="Last day on which it works. Empty: never."
@@ -145,10 +147,21 @@ class KeyInline(ScopedInline):
     verbose_name_plural = "keys"
 
 
+class WorkspaceForm(ScopedForm):
+    """Slugs are unique over all agencies. Whose one is in the way is nobody's business."""
+
+    def clean_slug(self) -> str:
+        slug: str = self.cleaned_data["slug"]
+        if is_taken(slug):
+            raise forms.ValidationError(f"“{slug}” is not free; “{free_slug(slug)}” is.")
+        return slug
+
+
 @admin.register(Workspace)
 class WorkspaceAdmin(ScopedModelAdmin):
     """Deployments: one app, department or site of a client."""
 
+    form = WorkspaceForm
     add_power = Power.ACT
     change_power = Power.ACT
     list_display = ("name", "slug", "client", "agency", "cost_payer", "settled_until")

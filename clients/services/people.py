@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from django.db import transaction
@@ -110,3 +111,20 @@ def create_workspace(
     workspace.full_clean()
     workspace.save(force_insert=True)
     return workspace
+
+
+def is_taken(slug: str) -> bool:
+    """Whether some agency, whichever, has a workspace of this name."""
+    return Workspace.objects.filter(slug=slug).exists()
+
+
+def free_slug(wanted: str) -> str:
+    """A workspace's name like ``wanted`` that nobody has: `acme-support-2`. Says of the taken ones
+    only that they are."""
+    length: int = Workspace._meta.get_field("slug").max_length or 0
+    for number in itertools.count(2):
+        ending = f"-{number}"
+        tried = wanted[: length - len(ending)] + ending
+        if not is_taken(tried):
+            return tried
+    raise AssertionError("there are more numbers than workspaces")

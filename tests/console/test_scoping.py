@@ -12,6 +12,7 @@ from django.utils import timezone
 from billing.models import Alert, AlertRule
 from billing.services.alerts import check_alerts
 from clients.models import Agency, Client, UsageUnit, User, Workspace
+from clients.services.people import free_slug
 from tests.console.conftest import Story, browser_of
 
 
@@ -165,6 +166,31 @@ def test_a_client_is_added_with_a_workspace(northwind: Agency, as_manager: Brows
 
     assert response.status_code == 302, response.context["adminform"].form.errors
     assert Workspace.objects.get(slug="birch-leads").agency == northwind
+
+
+def test_a_name_that_is_taken_says_nothing_of_whose_it_is(
+    story: Story, strangers: Client, as_manager: Browser
+) -> None:
+    """One's own and another agency's: the same words, with one that is free."""
+
+    def refused(slug: str) -> str:
+        said = {"client": story.client.pk, "name": "X", "slug": slug, "cost_payer": "platform"}
+        page = as_manager.post("/admin/clients/workspace/add/", said)
+        assert "Harbor" not in page.content.decode()
+        [error] = page.context["adminform"].form.errors["slug"]
+        return str(error)
+
+    assert refused("acme-support") == "“acme-support” is not free; “acme-support-2” is."
+    assert refused("cedar-support") == "“cedar-support” is not free; “cedar-support-2” is."
+    add = {"client": story.client.pk, "name": "X", "slug": "cedar-support-2"}
+    as_manager.post("/admin/clients/workspace/add/", {**add, "cost_payer": "platform"})
+    assert refused("cedar-support") == "“cedar-support” is not free; “cedar-support-3” is."
+
+
+def test_a_free_name_fits_the_column(acme_support: Workspace) -> None:
+    Workspace.objects.filter(pk=acme_support.pk).update(slug="a" * 60)
+
+    assert free_slug("a" * 60) == "a" * 58 + "-2"
 
 
 def test_an_owner_writes_the_profile_and_not_what_is_the_operators(
