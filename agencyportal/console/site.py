@@ -23,6 +23,7 @@ from unfold.sites import UnfoldAdminSite
 
 from agencyportal.console.brand import palette
 from agencyportal.core.admin import ScopedModelAdmin
+from agencyportal.core.documents import DEFAULT_COLOUR
 from agencyportal.core.powers import powers_in
 
 
@@ -91,12 +92,13 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]  # untyped base
     # -- what every page has --------------------------------------------------------------------
 
     def extra_context(self, context: dict[str, Any], request: HttpRequest) -> dict[str, Any]:
-        """The agency's name and colour, for those who have one."""
+        """The agency's name and colour, for those who have one; else the portal's own."""
         agency = brand_agency(request)
+        colour = DEFAULT_COLOUR if agency is None else agency.brand_color
+        context["colors"] = {**context["colors"], "primary": palette(colour)}
         if agency is not None:
             context["site_header"] = agency.name
             context["site_subheader"] = "Agency Portal"
-            context["colors"] = {**context["colors"], "primary": palette(agency.brand_color)}
         context["site_url"] = None
         return context
 
@@ -112,10 +114,15 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]  # untyped base
     def search(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Look now: Unfold would answer for five minutes with what somebody saw before."""
+        """Look now, and keep nothing: Unfold would answer for five minutes with what the person
+        saw before, and has no setting for it."""
         asked = f"{request.user.pk}_{request.GET.get('s', '').lower()}"
-        cache.delete(f"unfold_search_{hashlib.sha256(asked.encode()).hexdigest()}")
-        response: HttpResponse = super().search(request, extra_context)
+        kept = f"unfold_search_{hashlib.sha256(asked.encode()).hexdigest()}"
+        cache.delete(kept)
+        try:
+            response: HttpResponse = super().search(request, extra_context)
+        finally:
+            cache.delete(kept)
         return response
 
 

@@ -12,7 +12,7 @@ running one way.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from django import forms
@@ -23,9 +23,10 @@ from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_safe
 from unfold.admin import ModelAdmin, TabularInline
 
-from agencyportal.core.admin_columns import Column, column, opening
+from agencyportal.core.admin_columns import LABELS, Column, column, opening
 from agencyportal.core.admin_dialogs import Dialog, DialogView, button
 from agencyportal.core.admin_filters import ScopedRelatedFilter, visible
 from agencyportal.core.powers import Power, powers_in
@@ -184,6 +185,11 @@ class ScopedModelAdmin(Scoped, ModelAdmin):  # type: ignore[misc]  # untyped bas
     dialogs: ClassVar[tuple[type[Dialog], ...]] = ()
     change_form_before_template = "admin/panels.html"
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in LABELS:
+            kwargs.setdefault("label", LABELS[db_field.name])
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
     # -- lists ----------------------------------------------------------------------------------
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
@@ -315,6 +321,21 @@ class ScopedModelAdmin(Scoped, ModelAdmin):  # type: ignore[misc]  # untyped bas
     def more_urls(self) -> list[URLPattern]:
         """Further views on rows, each wrapped in ``self.admin_site.admin_view``."""
         return []
+
+    def reading(
+        self, show: Callable[[HttpRequest, Any], HttpResponse]
+    ) -> Callable[[HttpRequest, str], HttpResponse]:
+        """A view that shows something of a row. The row is looked for first: to others it says
+        404, whatever they send."""
+
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            row = self.get_object(request, unquote(object_id))
+            if row is None:
+                raise Http404
+            shown: HttpResponse = require_safe(show)(request, row)
+            return shown
+
+        return view
 
     def _url_name(self, slug: str) -> str:
         meta = self.model._meta

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django import forms
@@ -11,7 +12,6 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.timezone import localdate, now
-from django.views.decorators.http import require_safe
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import display, money, state, told
@@ -233,11 +233,13 @@ class InvoiceAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related("client", "agency").defer("snapshot")
 
     def more_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
+        def wrap(show: Callable[[HttpRequest, Invoice], HttpResponse]) -> Any:
+            return self.admin_site.admin_view(self.reading(show))
+
         return [
-            path("<path:object_id>/pdf/", wrap(self.pdf_view), name=self._url_name("pdf")),
+            path("<path:object_id>/pdf/", wrap(self.show_pdf), name=self._url_name("pdf")),
             path(
-                "<path:object_id>/preview/", wrap(self.preview_view), name=self._url_name("preview")
+                "<path:object_id>/preview/", wrap(self.show_preview), name=self._url_name("preview")
             ),
         ]
 
@@ -249,40 +251,22 @@ class InvoiceAdmin(ReadOnlyAdmin):
             return []
         return [link("PDF", "download", self.url("pdf", obj))]
 
-    def _found(self, request: HttpRequest, object_id: str) -> Invoice:
-        invoice: Invoice | None = self.get_object(request, object_id)
-        if invoice is None:
-            raise Http404
-        return invoice
+    def show_pdf(self, request: HttpRequest, invoice: Invoice) -> HttpResponse:  # noqa: ARG002
+        """The file of record, proved by its hash."""
+        document = InvoiceDocument.objects.filter(
+            invoice=invoice, state=RenderedDocument.State.RENDERED
+        ).first()
+        return document_response(
+            document, read_document, f"{invoice}.pdf", damaged=DamagedDocumentError
+        )
 
-    @property
-    def pdf_view(self) -> Any:
-        @require_safe
-        def view(request: HttpRequest, object_id: str) -> HttpResponse:
-            """The file of record, proved by its hash."""
-            invoice = self._found(request, object_id)
-            document = InvoiceDocument.objects.filter(
-                invoice=invoice, state=RenderedDocument.State.RENDERED
-            ).first()
-            return document_response(
-                document, read_document, f"{invoice}.pdf", damaged=DamagedDocumentError
-            )
-
-        return view
-
-    @property
-    def preview_view(self) -> Any:
-        @require_safe
-        def view(request: HttpRequest, object_id: str) -> HttpResponse:
-            """What the draft would say if it were issued now. Writes nothing."""
-            invoice = self._found(request, object_id)
-            try:
-                snapshot = preview_invoice(invoice=invoice, now=now())
-            except RefusedError as error:
-                raise Http404(str(error)) from None
-            return pdf_response(render_invoice_pdf(snapshot), f"preview-{invoice.pk}.pdf")
-
-        return view
+    def show_preview(self, request: HttpRequest, invoice: Invoice) -> HttpResponse:  # noqa: ARG002
+        """What the draft would say if it were issued now. Writes nothing."""
+        try:
+            snapshot = preview_invoice(invoice=invoice, now=now())
+        except RefusedError as error:
+            raise Http404(str(error)) from None
+        return pdf_response(render_invoice_pdf(snapshot), f"preview-{invoice.pk}.pdf")
 
 
 @display(description="Invoice", ordering="line__invoice__number")

@@ -6,9 +6,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from django.views.decorators.http import require_safe
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import money, state, told
@@ -114,7 +113,7 @@ class PayoutAdmin(ReadOnlyAdmin):
         return [
             path(
                 "<path:object_id>/statement/",
-                wrap(self.statement_view),
+                wrap(self.reading(self.show_statement)),
                 name=self._url_name("statement"),
             )
         ]
@@ -125,22 +124,14 @@ class PayoutAdmin(ReadOnlyAdmin):
             return []
         return [link("Statement", "download", self.url("statement", obj))]
 
-    @property
-    def statement_view(self) -> Any:
-        @require_safe
-        def view(request: HttpRequest, object_id: str) -> HttpResponse:
-            """The statement of record, proved by its hash."""
-            payout = self.get_object(request, object_id)
-            if payout is None:
-                raise Http404
-            document = StatementDocument.objects.filter(
-                payout=payout, state=RenderedDocument.State.RENDERED
-            ).first()
-            return document_response(
-                document, read_document, f"{payout}.pdf", damaged=DamagedDocumentError
-            )
-
-        return view
+    def show_statement(self, request: HttpRequest, payout: Payout) -> HttpResponse:  # noqa: ARG002
+        """The statement of record, proved by its hash."""
+        document = StatementDocument.objects.filter(
+            payout=payout, state=RenderedDocument.State.RENDERED
+        ).first()
+        return document_response(
+            document, read_document, f"{payout}.pdf", damaged=DamagedDocumentError
+        )
 
 
 @admin.register(StatementDocument)

@@ -45,6 +45,15 @@ def test_others_find_no_file(
     assert Browser().get(pdf(story)).status_code == 302
 
 
+def test_a_form_for_a_file_says_nothing_to_others(
+    story: Story, rendered: InvoiceDocument, as_outsider: Browser, as_client_admin: Browser
+) -> None:
+    """405 would say that there is such a page."""
+    for path in (pdf(story), pdf(story).replace("/pdf/", "/preview/")):
+        assert as_outsider.post(path).status_code == 404
+        assert as_client_admin.post(path).status_code == 404
+
+
 def test_a_file_that_is_not_made_is_not_there(story: Story, as_manager: Browser) -> None:
     assert as_manager.get(pdf(story)).status_code == 404
     assert as_manager.post(pdf(story)).status_code == 405

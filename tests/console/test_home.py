@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from unittest.mock import patch
 
+from django.core.cache import cache
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -79,3 +81,26 @@ def test_search_finds_ones_own(story: Story, cedar: Client, as_manager: Browser)
     assert "Acme" in search("acme")
     assert number.lower() in search(number).lower()
     assert "Cedar" not in search("cedar")
+
+
+def test_search_keeps_nothing_of_what_it_found(story: Story, as_manager: Browser) -> None:
+    """What is renamed is found by its new name at once, and no longer shown by its old one."""
+    said = {"s": "acme", "extended": "1"}
+    assert "Acme" in as_manager.get("/admin/search/", said).content.decode()
+
+    type(story.client).objects.filter(pk=story.client.pk).update(name="Acme Renamed")
+
+    assert "Acme Renamed" in as_manager.get("/admin/search/", said).content.decode()
+
+
+def test_search_answers_nobody_with_what_another_found(
+    story: Story, as_manager: Browser, as_outsider: Browser
+) -> None:
+    with patch("unfold.sites.cache.set", wraps=cache.set) as kept:
+        for browser in (as_manager, as_outsider):
+            page = browser.get("/admin/search/", {"s": "acme", "extended": "1"})
+            assert ("Acme" in page.content.decode()) is (browser is as_manager)
+
+    names = [call.args[0] for call in kept.call_args_list]
+    assert len(set(names)) == 2
+    assert cache.get_many(names) == {}

@@ -93,8 +93,8 @@ def _of_model(scene: Scene, person: Person, label: str) -> Iterator[Stop]:
             yield stop(slug, who, row, is_own=is_own)
         for slug, only in rights.views:
             view = stop(slug, rights.reads, row_of(label, world, only), is_own=is_own)
-            # These only read, and say so before they look for the row.
-            yield Stop(view.url, view.gets, view.posts and view.posts | {405})
+            # These only read, and say so to whom there is something to read.
+            yield Stop(view.url, view.gets, view.posts or frozenset({405}))
         may_look = stop("change", rights.reads, row, is_own=is_own)
         yield Stop(
             may_look.url, may_look.gets, stop("change", rights.changes, row, is_own=is_own).posts
