@@ -27,6 +27,12 @@ DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 CACHE_SCHEMES = ("locmemcache", "dummycache", "redis", "rediss")
 EMAIL_SCHEMES = ("smtp", "smtps", "smtp+tls", "smtp+ssl", "filemail", "consolemail")
 SECRET_KEY_LENGTH = 50
+API_LIMITS = {
+    "events": ("PORTAL_API_EVENTS_PER_MINUTE", 6_000),
+    "read": ("PORTAL_API_READS_PER_MINUTE", 1_200),
+    "reserve": ("PORTAL_API_RESERVATIONS_PER_MINUTE", 24_000),
+}
+"""Scope of a key -> the variable that says how many calls it may make in a minute, and default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +53,7 @@ class Environment:
     email_from: str
     log_format: str
     log_level: str
+    api_calls_per_minute: Mapping[str, int]
     demo_password: str
     demo_upstream_url: str
     demo_api_keys: Mapping[str, str]
@@ -90,6 +97,11 @@ def read_environment(variables: Mapping[str, str], *, base_dir: Path) -> Environ
         email_from=reader.text("PORTAL_EMAIL_FROM", "Agency Portal <portal@localhost>"),
         log_format=reader.choice("PORTAL_LOG_FORMAT", "console", LOG_FORMATS),
         log_level=reader.choice("PORTAL_LOG_LEVEL", "INFO", LOG_LEVELS),
+        api_calls_per_minute={
+            scope: limit
+            for scope, (name, default) in API_LIMITS.items()
+            if (limit := reader.count(name, default))
+        },
         demo_password=reader.text("DEMO_PASSWORD", "demo-portal"),
         demo_upstream_url=reader.web_address("DEMO_UPSTREAM_URL", ""),
         demo_api_keys=reader.by_slug("DEMO_API_KEY_"),
@@ -115,6 +127,12 @@ class _Reader:
         value = self.text(name, str(default))
         if not re.fullmatch(r"[0-9]{1,5}", value) or not 0 < int(value) < 65536:
             raise _refusal(name, "a port from 1 to 65535", repr(value))
+        return int(value)
+
+    def count(self, name: str, default: int) -> int:
+        value = self.text(name, str(default))
+        if not re.fullmatch(r"[0-9]{1,9}", value):
+            raise _refusal(name, "a whole number, or 0 for no limit", repr(value))
         return int(value)
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:

@@ -167,6 +167,7 @@ LOCALE_PATHS = [BASE_DIR / "agencyportal" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "agencyportal.console.formats"
 
 # --- Files -----------------------------------------------------------------------------------
 
@@ -264,7 +265,7 @@ REST_FRAMEWORK = {
 }
 
 # What one key may ask for in a minute, by scope. A call to `events` may carry 1,000 of them.
-API_CALLS_PER_MINUTE = {"events": 6_000, "read": 1_200, "reserve": 24_000}
+API_CALLS_PER_MINUTE = ENVIRONMENT.api_calls_per_minute
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Agency Portal",

@@ -43,6 +43,9 @@ def read(tmp_path: Path, **variables: str) -> Environment:
         ("EMAIL_URL", "smtp+tls://", "a mail server's host"),
         ("EMAIL_URL", "smtp://mail.example.com:five", "smtp+tls://user:password@host:587"),
         ("PORT", "65536", "a port from 1 to 65535"),
+        ("PORTAL_API_EVENTS_PER_MINUTE", "many", "a whole number, or 0 for no limit"),
+        ("PORTAL_API_READS_PER_MINUTE", "-1", "a whole number, or 0 for no limit"),
+        ("PORTAL_API_RESERVATIONS_PER_MINUTE", "1.5", "a whole number, or 0 for no limit"),
         ("PORT", "http", "a port from 1 to 65535"),
         ("PORTAL_BASE_URL", "portal.example.com", "an absolute address"),
         ("PORTAL_BASE_URL", "https://portal.example.com/?page=1", "an absolute address"),
@@ -95,6 +98,7 @@ def test_everything_has_a_default_that_serves_one_machine(tmp_path: Path) -> Non
     assert environment.email["EMAIL_FILE_PATH"] == str(state / "mail")
     assert environment.base_url == "http://127.0.0.1:8000"
     assert environment.demo_password == "demo-portal"
+    assert environment.api_calls_per_minute == {"events": 6000, "read": 1200, "reserve": 24000}
     assert environment.embedded
     assert not environment.debug
     assert not environment.secure
@@ -221,6 +225,7 @@ def test_a_deployment_over_tls_passes_djangos_own_checks(tmp_path: Path) -> None
         PORTAL_BASE_URL="https://portal.example.com",
         ALLOWED_HOSTS="portal.example.com",
         PORTAL_BEHIND_PROXY="true",
+        CACHE_URL="redis://127.0.0.1:6379/15",
         SECRET_KEY="".join(chr(33 + number % 90) for number in range(60)),
     )
 
@@ -267,3 +272,11 @@ def test_documents_are_private_files_without_a_url() -> None:
             storage.url(name)
     finally:
         storage.delete(name)
+
+
+def test_calls_are_limited_by_scope_and_none_is_no_limit(tmp_path: Path) -> None:
+    environment = read(
+        tmp_path, PORTAL_API_READS_PER_MINUTE="5", PORTAL_API_RESERVATIONS_PER_MINUTE="0"
+    )
+
+    assert environment.api_calls_per_minute == {"events": 6000, "read": 5}

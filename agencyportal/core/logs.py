@@ -26,7 +26,8 @@ _SECRET_TEXT = re.compile(
     r"(?P<scheme>\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}"  # Authorization headers
     r"|(?P<user>://[^\s/:@]*:)[^\s/@]+(?=@)"  # passwords in URLs
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"  # e-mail addresses
-    r"|\b(?:sk|rk|pk|whsec)_[A-Za-z0-9_]{8,}",  # Stripe's keys
+    r"|\b(?:sk|rk|pk|whsec)_[A-Za-z0-9_]{8,}"  # Stripe's keys
+    r"|\bapk_[\w-]{16,}",  # workspaces' keys, but not the few characters that name one
     re.IGNORECASE,
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")

@@ -153,7 +153,8 @@ class Alert(AppendOnlyModel):
 
     def __str__(self) -> str:
         what = self.unit.plural if self.unit is not None else "everything"
-        if self.used is not None and self.entitled is not None:
+        is_share = self.kind == AlertKind.PERCENT
+        if is_share and self.used is not None and self.entitled is not None:
             return f"{plain(self.used)} of {plain(self.entitled)} {what}"
         return f"{self.get_kind_display()}: {what}"
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import environ
 import pytest
 from django.core.cache import cache
+
+from agencyportal.api.checks import check_shared_cache
 
 from .caller import caller, problem
 
@@ -47,3 +52,24 @@ def test_without_a_limit_nothing_is_counted(acme_support, settings):
     app = caller(acme_support)
 
     assert {app.get(BALANCE).status_code for _ in range(5)} == {200}
+
+
+@pytest.mark.parametrize(
+    ("cache_url", "hosts", "limits", "warned"),
+    [
+        ("locmemcache://", ("portal.example.com",), {"read": 1}, True),
+        ("dummycache://", ("portal.example.com",), {"read": 1}, True),
+        ("redis://127.0.0.1:6379/15", ("portal.example.com",), {"read": 1}, False),
+        ("locmemcache://", ("127.0.0.1",), {"read": 1}, False),
+        ("locmemcache://", ("portal.example.com",), {}, False),
+    ],
+)
+def test_who_serves_others_is_warned_of_counters_that_are_not_shared(
+    settings, cache_url, hosts, limits, warned
+):
+    settings.ENVIRONMENT = replace(settings.ENVIRONMENT, allowed_hosts=hosts)
+    settings.API_CALLS_PER_MINUTE = limits
+    backend = environ.Env.cache_url_config(cache_url)["BACKEND"]
+    settings.CACHES = {**settings.CACHES, "default": {"BACKEND": backend}}
+
+    assert [found.id for found in check_shared_cache()] == ["api.W001"] * warned

@@ -77,6 +77,9 @@ def test_token_counts_are_no_secrets() -> None:
         ("redis://portal:hunter2@cache:6379/0", "redis://portal:[redacted]@cache:6379/0"),
         ("Authorization: Bearer abc.def-123456", "Authorization: Bearer [redacted]"),
         ("key sk_test_4eC39HqLyjWDarjt was refused", "key [redacted] was refused"),
+        (f"?key=apk_{'aB3-_9xy' * 5}xyz&unit=page", "?key=[redacted]&unit=page"),
+        (f"'apk_-{'aB3' * 14}'", "'[redacted]'"),
+        ("the key apk_TznjeHWK… was revoked", "the key apk_TznjeHWK… was revoked"),
     ],
 )
 def test_secrets_and_addresses_are_blacked_out_by_shape(text: str, shown: str) -> None:
