@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.views.decorators.http import require_safe
 
 from agencyportal.core.admin import ReadOnlyAdmin
 from agencyportal.core.admin_columns import money, quantity
@@ -29,7 +27,7 @@ class ExplainedAdmin(ReadOnlyAdmin):
         raise NotImplementedError
 
     def more_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self._explain_view())
+        view = self.admin_site.admin_view(self.reading(self.show_explanations))
         return [
             *super().more_urls(),
             path(f"<path:object_id>/{SLUG}/", view, name=self._url_name(SLUG)),
@@ -41,23 +39,16 @@ class ExplainedAdmin(ReadOnlyAdmin):
             link("What consumed it", "troubleshoot", self.url(SLUG, obj)),
         ]
 
-    def _explain_view(self) -> Callable[..., HttpResponse]:
-        @require_safe
-        def view(request: HttpRequest, object_id: str) -> HttpResponse:
-            self._refuse_outsiders(request, object_id)
-            row = self.get_object(request, object_id)
-            found = self.explanations(row)
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "title": "What consumed it",
-                "row": row,
-                "back": change_url(row) if row is not None else "",
-                "explanations": [_shown(explanation) for explanation in found],
-            }
-            return TemplateResponse(request, "admin/explain.html", context)
-
-        return view
+    def show_explanations(self, request: HttpRequest, row: Any) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "What consumed it",
+            "row": row,
+            "back": change_url(row),
+            "explanations": [_shown(explanation) for explanation in self.explanations(row)],
+        }
+        return TemplateResponse(request, "admin/explain.html", context)
 
 
 def one(explanation: Explanation | None) -> list[Explanation]:
