@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.timezone import now
-from django.views.decorators.http import require_safe
 
 from agencyportal.core.admin_columns import quantity
 from agencyportal.core.admin_dialogs import change_url, dress
@@ -53,11 +52,7 @@ class BenchForm(forms.Form):
 def bench_view(model_admin: Any) -> Any:
     """The view at ``…/<unit>/bench/``. It only reads, so the sample travels in the address."""
 
-    @require_safe
-    def view(request: HttpRequest, object_id: str) -> HttpResponse:
-        unit: UsageUnit | None = model_admin.get_object(request, object_id)
-        if unit is None:
-            raise Http404
+    def show(request: HttpRequest, unit: UsageUnit) -> HttpResponse:
         workspaces = visible(request, Workspace).filter(agency=unit.agency_id).order_by("slug")
         asked = "event" in request.GET
         form = BenchForm(request.GET if asked else None, workspaces=workspaces)
@@ -81,7 +76,7 @@ def bench_view(model_admin: Any) -> Any:
         }
         return TemplateResponse(request, "admin/bench.html", context)
 
-    return view
+    return model_admin.reading(show)
 
 
 def _shown(bench: Bench, unit: UsageUnit) -> dict[str, Any]:
