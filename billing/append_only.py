@@ -36,9 +36,17 @@ for _part in ("billing.InvoiceLine", "billing.InvoiceTax"):
 # A series that is renamed, or deleted and begun again, is a series with gaps.
 protect("billing.DocumentSeries", mutable=("next_number",))
 
+# What was agreed; it can be ended.
+protect("billing.SubscriptionDiscount", mutable=("expires_at", "ended_by"))
+
 # What was sold. Who wrote it down may leave the platform.
 protect("billing.PlanVersion", mutable=("created_by",), when="OLD.published_at IS NOT NULL")
-for _part in ("billing.PlanFee", "billing.PlanAllowance", "billing.TopUpBand"):
+for _part in (
+    "billing.PlanFee",
+    "billing.PlanAllowance",
+    "billing.TopUpBand",
+    "billing.PlanDiscount",
+):
     protect(
         _part,
         when="(SELECT published_at FROM billing_planversion WHERE id = OLD.version_id) IS NOT NULL",

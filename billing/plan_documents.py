@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, get_args
 from agencyportal.core.money import is_currency, plain
 from agencyportal.core.periods import INTERVAL_MONTHS, Anchor, Interval
 
+from .discounts import DiscountDocument, dump_discount, read_discount
 from .durations import Duration
 from .rating import MONEY_PLACES, QUANTITY_PLACES, Pricing, dump_pricing, parse_pricing
 from .strict_json import DocumentError, Node
@@ -116,6 +117,7 @@ class PlanDocument:
     allowances: tuple[AllowanceDocument, ...] = ()
     top_ups: tuple[TopUpDocument, ...] = ()
     minimum_commitment: Decimal | None = None
+    discounts: tuple[DiscountDocument, ...] = ()
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -148,6 +150,8 @@ def dump_plan(plan: PlanDocument) -> dict[str, Any]:
     document["fees"] = [_dump_fee(fee) for fee in plan.fees]
     document["allowances"] = [_dump_allowance(allowance) for allowance in plan.allowances]
     document["top_ups"] = [_dump_top_up(band) for band in plan.top_ups]
+    if plan.discounts:
+        document["discounts"] = [dump_discount(discount) for discount in plan.discounts]
     return document
 
 
@@ -203,12 +207,22 @@ def _dump_top_up(band: TopUpDocument) -> dict[str, Any]:
 def read_plan(node: Node) -> PlanDocument:
     fields = node.fields(
         required=("name", "currency", "interval"),
-        optional=("timezone", "anchor", "fees", "allowances", "top_ups", "minimum_commitment"),
+        optional=(
+            "timezone",
+            "anchor",
+            "fees",
+            "allowances",
+            "top_ups",
+            "minimum_commitment",
+            "discounts",
+        ),
     )
     allowances = tuple(_read_allowance(item) for item in items_of(fields, "allowances"))
     top_ups = tuple(_read_top_up(item) for item in items_of(fields, "top_ups"))
     refuse_repeats(fields, "allowances", [a.unit for a in allowances], "unit")
+    discounts = tuple(read_discount(item) for item in items_of(fields, "discounts"))
     refuse_repeats(fields, "top_ups", [t.name for t in top_ups], "name")
+    refuse_repeats(fields, "discounts", [d.name for d in discounts], "name")
     _check_bands(fields, allowances, top_ups)
     timezone = fields.get("timezone")
     return PlanDocument(
@@ -221,6 +235,7 @@ def read_plan(node: Node) -> PlanDocument:
         allowances=allowances,
         top_ups=top_ups,
         minimum_commitment=_optional_money(fields, "minimum_commitment"),
+        discounts=discounts,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from agencyportal.core.periods import quarter_floor
 
+from .discounts import Agreed, read_discount
 from .plan_documents import (
     PlanDocument,
     TopUpDocument,
@@ -88,6 +89,7 @@ class ScenarioDocument:
     purchases: tuple[PurchaseDocument, ...] = ()
     grants: tuple[GrantDocument, ...] = ()
     usage: tuple[UsageDocument, ...] = ()
+    discounts: tuple[Agreed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ def parse_scenario(document: object) -> ScenarioDocument:
 
 def _read_scenario(node: Node) -> ScenarioDocument:
     fields = node.fields(
-        required=("plan", "start"), optional=("end", "until", "purchases", "grants", "usage")
+        required=("plan", "start"),
+        optional=("end", "until", "purchases", "grants", "usage", "discounts"),
     )
     plan = read_plan(fields["plan"])
     if plan.timezone is None:
@@ -138,7 +141,22 @@ def _read_scenario(node: Node) -> ScenarioDocument:
         purchases=_read_purchases(fields, plan, start=start, end=end),
         grants=_read_grants(fields, plan.units),
         usage=tuple(_read_usage(item, plan.units) for item in items_of(fields, "usage")),
+        discounts=tuple(_read_discount(item) for item in items_of(fields, "discounts")),
     )
+
+
+def _read_discount(node: Node) -> Agreed:
+    """A discount of the subscription; it holds in the periods that start while it is in force."""
+    discount = read_discount(node, more=("effective_at", "expires_at"))
+    fields = node.fields(
+        required=("name", "on"),
+        optional=("percent", "amount", "periods", "effective_at", "expires_at"),
+    )
+    effective = _optional_instant(fields, "effective_at")
+    expires = _optional_instant(fields, "expires_at")
+    if effective is not None and expires is not None and expires <= effective:
+        raise fields["expires_at"].error("must be after effective_at")
+    return Agreed(discount, None if effective is None else quarter_floor(effective), expires)
 
 
 def _refuse_unstated_margins(plan: PlanDocument, node: Node) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,8 +18,10 @@ from agencyportal.core.money import round_money
 from agencyportal.core.periods import Period, iter_periods, quarter_ceil, quarter_floor
 
 from .auto_top_up import automatic_grants
+from .discounts import Agreed, Group, Start, taken_off
 from .durations import Duration
 from .plan_documents import AllowanceDocument, PlanDocument, TopUpDocument
+from .proration import share_of
 from .rating import minimum_shortfall, overage_price
 from .scenario import GrantDocument, ScenarioDocument
 from .settlement import Quarter, Usage, settle, usage_of
@@ -73,11 +75,14 @@ class _Run:
         self.units = _units(scenario)
         self.bands = {band.name: band for band in self.plan.top_ups}
         self.last_end = None if scenario.end is None else quarter_ceil(scenario.end)
+        self.discounts = (*map(Agreed, self.plan.discounts), *scenario.discounts)
+        self.begun: list[Start] = []
         self._made = count()
 
     def settle(self, period: Period, *, is_first: bool) -> PeriodResult:
         """Close one period, or look at it as far as ``until`` has come."""
-        lines = list(self._fee_lines(period, is_first=is_first))
+        fees = list(self._fee_lines(period, is_first=is_first))
+        lines = [line for _, line in fees]
         units, usage_lines = [], []
         for unit in self.units:
             result, bought, overage_lines = self._settle_unit(unit, period, is_first=is_first)
@@ -85,15 +90,19 @@ class _Run:
             lines += bought
             usage_lines += overage_lines
         lines += usage_lines
+        lines += self._discount_lines(period, [*fees, *(("overage", line) for line in usage_lines)])
         lines += self._minimum_lines(period, lines)
+        self.begun.append(Start(period.start, period.full_start))
         return PeriodResult(period, tuple(units), tuple(lines))
 
-    def _fee_lines(self, period: Period, *, is_first: bool) -> Iterator[Line]:
+    def _fee_lines(self, period: Period, *, is_first: bool) -> Iterator[tuple[Group, Line]]:
+        """Each fee of the period, and what a discount takes it for."""
         for fee in self.plan.fees:
             if fee.when == "once" and not is_first:
                 continue
             amount = fee_amount(fee, period, self.timezone, self.plan.currency)
-            yield Line(fee.kind, fee.name, None, ONE, amount, fee.collected_by)
+            line = Line(fee.kind, fee.name, None, ONE, amount, fee.collected_by)
+            yield "once" if fee.when == "once" else "fees", line
 
     def _settle_unit(
         self, unit: _Unit, period: Period, *, is_first: bool
@@ -221,12 +230,37 @@ class _Run:
         )
         yield Line("overage", f"Overage: {unit.name}", unit.name, result.overage, amount)
 
+    def _discount_lines(
+        self, period: Period, grouped: Sequence[tuple[Group, Line]]
+    ) -> Iterator[Line]:
+        """What the discounts in force take off what the platform collects in the period."""
+        agreed = [
+            each.discount
+            for each in self.discounts
+            if each.applies(period.start, period.full_start, self.begun)
+        ]
+        charged: dict[Group, Decimal] = defaultdict(Decimal)
+        for group, line in grouped:
+            charged[group] += line.amount if line.collected_by == "platform" else ZERO
+        share = share_of(period, self.timezone)
+        off = taken_off(agreed, charged, share, self.plan.currency)
+        for discount, by_group in zip(agreed, off, strict=True):
+            for group, amount in by_group.items():
+                name = f"Discount: {discount.name}"
+                yield Line(
+                    "discount", name, None, ONE, -amount, discounts_overage=group == "overage"
+                )
+
     def _minimum_lines(self, period: Period, lines: list[Line]) -> list[Line]:
         minimum = self.plan.minimum_commitment
         if minimum is None or period.end > self.scenario.until:
             return []
         due = minimum_due(minimum, period, self.timezone, self.plan.currency)
-        counted = (line.amount for line in lines if line.kind in ("overage", "top_up"))
+        counted = (
+            line.amount
+            for line in lines
+            if line.kind in ("overage", "top_up") or line.discounts_overage
+        )
         missing = minimum_shortfall(due, sum(counted, ZERO))
         return [Line("minimum", "Minimum commitment", None, ONE, missing)] if missing else []
 

@@ -28,6 +28,8 @@ class Line:
     quantity: Decimal
     amount: Decimal
     collected_by: str = "platform"
+    discounts_overage: bool = False
+    """Of a discount: whether it is on overage, and so counts towards the minimum."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from payouts.statement import EarningFact, EarningKind, Place, source_of
 
 
 def facts_of(earnings: Iterable[Earning]) -> list[EarningFact]:
-    """Facts of earnings that come with their invoice line. No queries then."""
+    """Facts of earnings that come with their invoice line and its charge. No queries then."""
     return [
         EarningFact(EarningKind(earning.kind), earning.amount, place_of(earning))
         for earning in earnings
@@ -24,7 +24,8 @@ def place_of(earning: Earning) -> Place:
     """
     line = earning.invoice_line
     kind = "" if line is None else line.kind
-    source = source_of(kind)
+    discounted = line.charge.details.get("group", "") if line and kind == "discount" else ""
+    source = source_of(kind, discounted=discounted)
     return Place(
         client=earning.client_id,
         workspace=earning.workspace_id,

@@ -43,11 +43,14 @@ class PayoutState(StrEnum):
 
 FEE_KINDS: Final = frozenset({"implementation", "base", "support", "credit"})
 """Kinds of invoice lines that are fees collected; credits give back a part of one. All others
-(top-ups, overage, minimum, late usage, discounts on them) are routed usage."""
+(top-ups, overage, minimum, late usage) are routed usage. A discount goes where its charges do."""
 
 
-def source_of(line_kind: str) -> Source:
-    """What a line of an invoice was earned with."""
+def source_of(line_kind: str, *, discounted: str = "") -> Source:
+    """What a line of an invoice was earned with. ``discounted``: of a discount, the group of
+    charges that it is on (`billing.discounts.Group`)."""
+    if line_kind == "discount":
+        return Source.FEE if discounted in ("fees", "once") else Source.USAGE
     return Source.FEE if line_kind in FEE_KINDS else Source.USAGE
 
 

@@ -9,9 +9,18 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from agencyportal.portal import selectors
+from agencyportal.portal.discounts import DiscountRow, discount_row, is_over
 from agencyportal.portal.terms import TermsInWords
 from agencyportal.portal.visits import Visit
-from billing.models import CollectedBy, PlanAllowance, PlanFee, Subscription, TopUpBand
+from billing.models import (
+    CollectedBy,
+    PlanAllowance,
+    PlanDiscount,
+    PlanFee,
+    Subscription,
+    SubscriptionDiscount,
+    TopUpBand,
+)
 from clients.models import Meter, UsageUnit
 
 
@@ -56,6 +65,7 @@ class PackageSheet:
     next_reset: str
     minimum: str
     fees: list[FeeRow]
+    discounts: list[DiscountRow]
     units: list[UnitTerms]
     bands: list[BandRow]
 
@@ -66,6 +76,8 @@ def package_sheets(visit: Visit) -> list[PackageSheet]:
     versions = {row.plan_version_id for row in subscriptions}
     fees = selectors.fees(versions)
     bands = selectors.bands_on_sale(versions)
+    with_package = selectors.plan_discounts(versions)
+    agreed = selectors.agreed_discounts([row.pk for row in subscriptions])
     allowances = selectors.allowances(versions)
     units = {row.unit_id for row in allowances.values()}
     units |= {band.unit_id for rows in bands.values() for band in rows}
@@ -76,6 +88,10 @@ def package_sheets(visit: Visit) -> list[PackageSheet]:
             visit,
             subscription,
             fees=fees.get(subscription.plan_version_id, []),
+            discounts=[
+                *with_package.get(subscription.plan_version_id, []),
+                *(row for row in agreed.get(subscription.pk, []) if not is_over(row, visit.now)),
+            ],
             bands=bands.get(subscription.plan_version_id, []),
             allowances=[
                 row for row in allowances.values() if row.version_id == subscription.plan_version_id
@@ -93,11 +109,13 @@ class _Sheet:
         subscription: Subscription,
         *,
         fees: Sequence[PlanFee],
+        discounts: Sequence[PlanDiscount | SubscriptionDiscount],
         bands: Sequence[TopUpBand],
         allowances: Sequence[PlanAllowance],
         meters: dict[int, Meter],
     ) -> None:
         self.visit, self.writing, self.subscription = visit, visit.writing, subscription
+        self.discounts = discounts
         self.fees, self.bands, self.allowances, self.meters = fees, bands, allowances, meters
         self.currency = subscription.currency
         self.words = TermsInWords(
@@ -119,6 +137,7 @@ class _Sheet:
             next_reset="" if end is None else writing.on(end),
             minimum="" if minimum is None else writing.price(minimum, self.currency),
             fees=[self._fee(fee) for fee in self.fees],
+            discounts=[discount_row(row, writing, self.currency) for row in self.discounts],
             units=self._units(),
             bands=[self._band(band) for band in self.bands],
         )

@@ -23,8 +23,10 @@ from billing.models import (
     Invoice,
     Payment,
     PlanAllowance,
+    PlanDiscount,
     PlanFee,
     Subscription,
+    SubscriptionDiscount,
     TopUpBand,
     TopUpPurchase,
     TopUpRequest,
@@ -112,6 +114,22 @@ def fees(version_ids: Collection[int]) -> dict[int, list[PlanFee]]:
     found: dict[int, list[PlanFee]] = defaultdict(list)
     for fee in PlanFee.objects.filter(version_id__in=version_ids):
         found[fee.version_id].append(fee)
+    return found
+
+
+def plan_discounts(version_ids: Collection[int]) -> dict[int, list[PlanDiscount]]:
+    """The discounts that come with plan versions, by version."""
+    found: dict[int, list[PlanDiscount]] = defaultdict(list)
+    for row in PlanDiscount.objects.filter(version_id__in=version_ids):
+        found[row.version_id].append(row)
+    return found
+
+
+def agreed_discounts(subscription_ids: Collection[int]) -> dict[int, list[SubscriptionDiscount]]:
+    """The discounts that were agreed for subscriptions, by subscription."""
+    found: dict[int, list[SubscriptionDiscount]] = defaultdict(list)
+    for row in SubscriptionDiscount.objects.filter(subscription_id__in=subscription_ids):
+        found[row.subscription_id].append(row)
     return found
 
 

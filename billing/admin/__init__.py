@@ -2,6 +2,7 @@
 
 from . import (
     alerts,
+    discounts,
     grants,
     invoices,
     mail,
@@ -17,6 +18,7 @@ from . import (
 
 __all__ = [
     "alerts",
+    "discounts",
     "grants",
     "invoices",
     "mail",

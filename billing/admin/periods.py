@@ -28,6 +28,7 @@ from billing.services.closing import close_period
 
 from .columns import days
 from .dialogs import OPEN_STATES, BillingDialog
+from .discounts import AddDiscount, DiscountInline
 from .explaining import ExplainedAdmin, one
 
 SOON = dt.timedelta(days=3)
@@ -180,7 +181,8 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     list_filter = ("agency", "client", "plan_version__plan")
     list_select_related = ("workspace", "client", "agency", "plan_version__plan")
     search_fields = ("workspace__slug", "client__name", "plan_version__plan__name")
-    inlines = (PeriodInline,)
+    inlines = (PeriodInline, DiscountInline)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (AddDiscount,)
     fields = (
         ("workspace", "client"),
         "plan_version",

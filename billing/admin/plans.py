@@ -10,8 +10,8 @@ from django.db import models
 from django.http import HttpRequest
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
-from agencyportal.core.admin_columns import display, money, told
-from billing.models import Plan, PlanAllowance, PlanFee, PlanVersion, TopUpBand
+from agencyportal.core.admin_columns import display, money, quantity, told
+from billing.models import Plan, PlanAllowance, PlanDiscount, PlanFee, PlanVersion, TopUpBand
 from clients.models import Agency
 
 EXPIRY = {"period_end": "With the period", "never": "Never"}
@@ -100,6 +100,19 @@ class BandInline(PartInline):
     verbose_name_plural = "top-up bands"
 
 
+@told("Takes off")
+def discount_off(row: PlanDiscount) -> str:
+    if row.percent is not None:
+        return f"{quantity(row.percent)} %"
+    return f"{money(row.amount, row.version.plan.currency)} a period"
+
+
+class DiscountInline(PartInline):
+    model = PlanDiscount
+    fields = ("name", "on", discount_off, "periods")
+    verbose_name_plural = "discounts"
+
+
 class VersionInline(ScopedInline):
     model = PlanVersion
     fields = ("number", "interval", "anchor", "published_at", "created_by")
@@ -153,7 +166,7 @@ class PlanVersionAdmin(OfAgency):
     list_filter = ("plan", "interval")
     list_select_related = ("plan__agency",)
     search_fields = ("plan__name", "plan__slug")
-    inlines = (AllowanceInline, FeeInline, BandInline)
+    inlines = (AllowanceInline, FeeInline, DiscountInline, BandInline)
     fields = (
         ("plan", "number"),
         ("interval", "anchor"),

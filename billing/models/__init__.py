@@ -2,6 +2,7 @@
 
 from .alerts import Alert, AlertCrossing, AlertKind, AlertRule, AlertsRead
 from .credits import CreditGrant, GrantRevocation, GrantUse, PeriodUsage, TopUpPurchase
+from .discounts import DiscountScope, PlanDiscount, SubscriptionDiscount
 from .invoices import (
     Charge,
     DocumentSeries,
@@ -33,6 +34,7 @@ __all__ = [
     "ChargeVoid",
     "CollectedBy",
     "CreditGrant",
+    "DiscountScope",
     "DocumentSeries",
     "GrantRevocation",
     "GrantUse",
@@ -51,11 +53,13 @@ __all__ = [
     "PeriodUsage",
     "Plan",
     "PlanAllowance",
+    "PlanDiscount",
     "PlanFee",
     "PlanVersion",
     "Reservation",
     "Subscription",
     "SubscriptionChange",
+    "SubscriptionDiscount",
     "TaxCategory",
     "TaxRate",
     "TopUpBand",

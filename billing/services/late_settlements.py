@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from agencyportal.core.money import plain
 from billing.late_usage import Change, ClosedUnit, Credit, LateResult, goes_on, settle_late
@@ -244,7 +244,8 @@ def late_minimum(period: BillingPeriod, terms: Terms, more_overage: Decimal) -> 
     due = minimum_due(minimum, bounds_of(period), period.timezone, period.currency)
     charged = _sum(period.usage.aggregate(total=Sum("overage_amount")))
     charged += _sum(period.late_settlements.aggregate(total=Sum("overage_amount")))
-    charged += _sum(period.charges.filter(kind=LineKind.TOP_UP).aggregate(total=Sum("amount")))
+    others = Q(kind=LineKind.TOP_UP) | Q(kind=LineKind.DISCOUNT, details__group="overage")
+    charged += _sum(period.charges.filter(others).aggregate(total=Sum("amount")))
     return minimum_shortfall(due, charged + more_overage) - minimum_shortfall(due, charged)
 
 

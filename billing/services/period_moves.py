@@ -39,6 +39,7 @@ from billing.waterfall import GrantKind
 from clients.models import UsageWindow, Workspace
 from clients.services import window_ends
 
+from .discounts import settle_moved
 from .periods import bounds_of, period_grant
 from .plans import Terms, terms_of
 
@@ -109,6 +110,7 @@ def move(
         _Fees(row, period, terms, rule, before, bounds_of(period)).write()
         if end > before.end:
             _complete_allowances(row, period, terms)
+    settle_moved(row, {period.plan_version_id: terms})
     return row
 
 
@@ -165,6 +167,7 @@ def withdraw(
         except ProtectedError:
             left.append(window)
     _Fees(row, period, terms, FeeRule.WITHDRAWN, bounds_of(period), None, keeps_once).write()
+    settle_moved(row, {period.plan_version_id: terms})
     period.state = BillingPeriod.State.WITHDRAWN
     period.save(update_fields=["state"])
     return left

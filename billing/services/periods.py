@@ -22,6 +22,7 @@ from billing.terms import fee_amount, is_prorated, opening_allowance
 from billing.waterfall import DEFAULT_PRIORITY, GrantKind
 from clients.services import windows
 
+from .discounts import discount_lines
 from .plans import Terms, terms_by_version
 
 
@@ -68,9 +69,8 @@ def make_periods(
         for period in made
         for grant in _allowances(period, terms[period.plan_version_id], now)
     )
-    Charge.objects.bulk_create(
-        fee for period in made for fee in _fees(period, terms[period.plan_version_id], now)
-    )
+    fees = [fee for period in made for fee in _fees(period, terms[period.plan_version_id], now)]
+    Charge.objects.bulk_create([*fees, *discount_lines(made, terms, now=now, charges=fees)])
     return made
 
 

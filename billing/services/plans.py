@@ -14,7 +14,16 @@ from django.db.models import QuerySet
 from django.utils.text import slugify
 
 from agencyportal.core.periods import Anchor, Interval
-from billing.models import Plan, PlanAllowance, PlanFee, PlanVersion, TopUpBand
+from billing.discounts import DiscountDocument, Scope
+from billing.models import (
+    Plan,
+    PlanAllowance,
+    PlanDiscount,
+    PlanFee,
+    PlanVersion,
+    SubscriptionDiscount,
+    TopUpBand,
+)
 from billing.plan_documents import (
     AllowanceDocument,
     Buyer,
@@ -88,12 +97,13 @@ class Terms:
 
     plan: PlanDocument
     fees: tuple[PlanFee, ...]
+    discounts: tuple[PlanDiscount, ...]
     units: dict[str, UsageUnit]
     """Units of the package by slug, in the order of `PlanDocument.units`."""
 
 
 def terms_of(version: PlanVersion) -> Terms:
-    """The terms of a version: three queries, and one more where its plan is not loaded."""
+    """The terms of a version: four queries, and one more where its plan is not loaded."""
     return terms_by_version([version])[version.pk]
 
 
@@ -103,8 +113,10 @@ def terms_by_version(versions: Iterable[PlanVersion]) -> dict[int, Terms]:
     fees = _parts_of(wanted, PlanFee.objects.all())
     allowances = _parts_of(wanted, PlanAllowance.objects.select_related("unit"))
     top_ups = _parts_of(wanted, TopUpBand.objects.select_related("unit"))
+    discounts = _parts_of(wanted, PlanDiscount.objects.all())
     return {
-        pk: _terms(version, fees[pk], allowances[pk], top_ups[pk]) for pk, version in wanted.items()
+        pk: _terms(version, fees[pk], allowances[pk], top_ups[pk], discounts[pk])
+        for pk, version in wanted.items()
     }
 
 
@@ -120,6 +132,7 @@ def _terms(
     fees: Sequence[PlanFee],
     allowances: Sequence[PlanAllowance],
     top_ups: Sequence[TopUpBand],
+    discounts: Sequence[PlanDiscount],
 ) -> Terms:
     plan = PlanDocument(
         name=version.plan.name,
@@ -131,10 +144,12 @@ def _terms(
         allowances=tuple(map(_allowance_document, allowances)),
         top_ups=tuple(map(_band_document, top_ups)),
         minimum_commitment=version.minimum_commitment,
+        discounts=tuple(map(discount_document, discounts)),
     )
     units = [*(row.unit for row in allowances), *(row.unit for row in top_ups)]
     rows = {unit.slug: unit for unit in units}
-    return Terms(plan, tuple(fees), {slug: rows[slug] for slug in plan.units})
+    by_slug = {slug: rows[slug] for slug in plan.units}
+    return Terms(plan, tuple(fees), tuple(discounts), by_slug)
 
 
 def _read(document: Mapping[str, Any]) -> PlanDocument:
@@ -157,6 +172,7 @@ def _refuse_long_names(plan: PlanDocument) -> None:
     names = [("plan.name", plan.name)]
     names += [(f"plan.fees[{i}].name", fee.name) for i, fee in enumerate(plan.fees)]
     names += [(f"plan.top_ups[{i}].name", band.name) for i, band in enumerate(plan.top_ups)]
+    names += [(f"plan.discounts[{i}].name", d.name) for i, d in enumerate(plan.discounts)]
     for path, name in names:
         if len(name) > NAME_LENGTH:
             raise DocumentError(path, f"a name has at most {NAME_LENGTH} characters")
@@ -247,6 +263,18 @@ def _write_parts(version: PlanVersion, parsed: PlanDocument, units: dict[str, Us
         )
         for position, band in enumerate(parsed.top_ups)
     )
+    PlanDiscount.objects.bulk_create(
+        PlanDiscount(
+            version=version,
+            position=position,
+            name=discount.name,
+            on=discount.on,
+            percent=discount.percent,
+            amount=discount.amount,
+            periods=discount.periods,
+        )
+        for position, discount in enumerate(parsed.discounts)
+    )
 
 
 def _allowance_row(
@@ -273,6 +301,17 @@ def anchor_of(version: PlanVersion) -> Anchor:
     if version.anchor == PlanVersion.Anchor.DATE:
         return version.anchor_date
     return "calendar" if version.anchor == PlanVersion.Anchor.CALENDAR else None
+
+
+def discount_document(row: PlanDiscount | SubscriptionDiscount) -> DiscountDocument:
+    """A stored discount as the cores read it."""
+    return DiscountDocument(
+        name=row.name,
+        on=cast(Scope, row.on),
+        percent=row.percent,
+        amount=row.amount,
+        periods=row.periods,
+    )
 
 
 def _fee_document(fee: PlanFee) -> FeeDocument:

@@ -37,6 +37,7 @@ from clients.models import UsageUnit
 from clients.selectors import CountedQuarter, counted_in
 from clients.sums_sql import Stretch
 
+from .discounts import discount_lines, taken_off_overage
 from .overage import MarginRules, OveragePrice, price_overage
 from .periods import bounds_of, period_grant
 from .plans import Terms
@@ -301,20 +302,30 @@ def charge(
     settlements: Sequence[UnitSettlement],
     now: dt.datetime,
 ) -> None:
-    """Ask for the overage of every unit that is billed, and for what each minimum lacks."""
+    """Ask for the overage of every unit that is billed, less discounts, and for what each minimum
+    lacks after them."""
     charges: defaultdict[int, list[Charge]] = defaultdict(list)
     for settled in settlements:
         if settled.price is not None:
             charges[settled.period.pk].append(_overage_charge(settled, settled.price, now))
+    Charge.objects.bulk_create(row for period in periods for row in charges[period.pk])
+    discounts = Charge.objects.bulk_create(discount_lines(periods, terms, now=now, overage=True))
+    taken_off = taken_off_overage(discounts)
     bound = [period for period in periods if _minimum_of(period, terms) is not None]
     bought = _bought_in(bound)
+    minimums = []
     for period in bound:
-        overage = sum((row.amount for row in charges[period.pk]), ZERO)
-        minimum = _minimum_charge(
-            period, _minimum_of(period, terms) or ZERO, overage, bought.get(period.pk, ZERO), now
+        overage = sum((row.amount for row in charges[period.pk]), ZERO) - taken_off[period.pk]
+        minimums.append(
+            _minimum_charge(
+                period,
+                _minimum_of(period, terms) or ZERO,
+                overage,
+                bought.get(period.pk, ZERO),
+                now,
+            )
         )
-        charges[period.pk] += [minimum] if minimum.amount else []
-    Charge.objects.bulk_create(row for period in periods for row in charges[period.pk])
+    Charge.objects.bulk_create(minimum for minimum in minimums if minimum.amount)
 
 
 def _minimum_of(period: BillingPeriod, terms: Mapping[int, Terms]) -> Decimal | None:

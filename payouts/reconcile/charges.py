@@ -20,6 +20,7 @@ from billing.rating import minimum_shortfall
 from billing.services.periods import bounds_of
 from billing.terms import minimum_due
 
+from .discounts import DiscountCheck
 from .fees import Voids, check_voids, fees_of
 from .findings import Checked, Finding, compare, missing, unexpected
 from .periods import Settled, WorkspaceBooks
@@ -41,9 +42,14 @@ def check_charges(books: WorkspaceBooks) -> Iterator[Finding]:
     purchases = list(TopUpPurchase.objects.filter(workspace=books.workspace))
     rows = list(Charge.objects.filter(workspace=books.workspace).select_related("period"))
     voids = Voids.load(books)
-    expected = dict(_expected(books, purchases, {row.key: row for row in rows}, voids))
+    discounts = DiscountCheck(books, rows, voids)
+    yield from discounts.findings()
+    by_key = {row.key: row for row in rows}
+    expected = dict(_expected(books, purchases, by_key, voids, discounts.taken_off_overage))
     expected |= {key: _late(charge) for key, charge in books.late_charges.items()}
     for row in rows:
+        if row.kind == LineKind.DISCOUNT:
+            continue
         name = f"{row.description}, {row.key}"
         wanted = expected.pop(row.key, None)
         if wanted is None:
@@ -63,6 +69,7 @@ def _expected(
     purchases: list[TopUpPurchase],
     rows: Mapping[str, Charge],
     voids: Voids,
+    taken_off: Mapping[int, Decimal],
 ) -> Iterator[tuple[str, Expected]]:
     bought: dict[int, Decimal] = {}
     for purchase in purchases:
@@ -85,7 +92,7 @@ def _expected(
                 period,
                 books.settled[period.pk],
                 terms.plan.minimum_commitment,
-                bought.get(period.pk, ZERO),
+                bought.get(period.pk, ZERO) - taken_off.get(period.pk, ZERO),
             )
 
 

@@ -46,7 +46,7 @@ def name_of(payout: Payout) -> str:
 def _check_payout(payout: Payout, opening: Decimal) -> Iterator[Finding]:
     items = list(
         PayoutItem.objects.filter(payout=payout)
-        .select_related("earning__invoice_line")
+        .select_related("earning__invoice_line__charge")
         .order_by("pk")
     )
     for item in items:

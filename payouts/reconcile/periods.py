@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final, cast
 
-from django.db.models import Prefetch, Sum
+from django.db.models import Prefetch, Q, Sum
 
 from agencyportal.core.periods import (
     Interval,
@@ -73,7 +73,7 @@ class WorkspaceBooks:
     late: list[LateSettlement] = field(default_factory=list)
     """What settled late, in order, with its uses."""
     bought: dict[int, Decimal] = field(default_factory=dict)
-    """By period, what its top-ups came to."""
+    """By period, what its top-ups came to, less what was taken off its overage."""
     settled: dict[int, list[Settled]] = field(default_factory=dict)
     """By closed period."""
     late_charges: dict[str, Charge] = field(default_factory=dict)
@@ -157,7 +157,8 @@ def _late(workspace: Workspace) -> list[LateSettlement]:
 
 
 def _bought(workspace: Workspace) -> dict[int, Decimal]:
-    bought = Charge.objects.filter(workspace=workspace, kind=LineKind.TOP_UP).order_by()
+    counted = Q(kind=LineKind.TOP_UP) | Q(kind=LineKind.DISCOUNT, details__group="overage")
+    bought = Charge.objects.filter(counted, workspace=workspace).order_by()
     return dict(bought.values_list("period").annotate(Sum("amount")))
 
 

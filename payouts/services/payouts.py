@@ -119,7 +119,7 @@ def _earnings(agency: Agency, currency: str, until: dt.datetime) -> list[Earning
     return list(
         Earning.objects.unpaid()
         .filter(agency=agency, currency=currency, occurred_at__lt=until)
-        .select_related("invoice_line", "payment__invoice__client", "client")
+        .select_related("invoice_line__charge", "payment__invoice__client", "client")
         .order_by("pk")
     )
 

@@ -15,6 +15,7 @@ from billing.models import BillingPeriod, GrantUse, PeriodUsage, TopUpBand
 from billing.plan_documents import dump_plan
 from billing.scenario import ScenarioDocument
 from billing.services.closing import close_due_periods
+from billing.services.discounts import add_discount, end_discount
 from billing.services.grants import adjust
 from billing.services.plans import import_plan
 from billing.services.purchases import buy_on_account
@@ -43,6 +44,16 @@ def keep_books(scenario: ScenarioDocument, random: Random) -> Comparable:
         end=scenario.end,
         now=scenario.start,
     )
+    for number, agreed in enumerate(scenario.discounts):
+        row = add_discount(
+            subscription=subscription,
+            discount=agreed.discount,
+            effective_at=agreed.effective_at or scenario.start,
+            now=scenario.start,
+            key=f"discount {number}",
+        )
+        if agreed.expires_at is not None:
+            end_discount(discount=row, now=scenario.start, expires_at=agreed.expires_at)
     ensure_periods(subscription=subscription, now=scenario.until)
     _give(scenario, workspace)
     _buy(scenario, workspace, {band.name: band for band in version.top_ups.all()})

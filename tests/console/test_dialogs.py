@@ -13,6 +13,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client as Browser
 from django.utils import timezone
 
+from billing.discounts import DiscountDocument
 from billing.models import (
     BillingPeriod,
     CreditGrant,
@@ -20,9 +21,11 @@ from billing.models import (
     Invoice,
     Mail,
     Payment,
+    SubscriptionDiscount,
     TopUpPurchase,
     TopUpRequest,
 )
+from billing.services.discounts import add_discount
 from clients.models import AgencyMember, ClientMember, WorkspaceKey
 from clients.services.keys import authenticate
 from tests.console.conftest import Story
@@ -48,6 +51,17 @@ def yesterday() -> str:
 def unused_grant(story: Story) -> CreditGrant:
     """The allowance of the period that has yet to come."""
     return CreditGrant.objects.filter(workspace=story.workspace).order_by("-effective_at")[0]
+
+
+def discount_of(story: Story) -> SubscriptionDiscount:
+    """A tenth off the fees, agreed on when the subscription began."""
+    return add_discount(
+        subscription=story.period.subscription,
+        discount=DiscountDocument("Loyal", "fees", percent=D(10)),
+        effective_at=story.period.start,
+        now=story.period.start,
+        key="loyal",
+    )
 
 
 DEEDS = {
@@ -85,6 +99,22 @@ DEEDS = {
         lambda s: f"/admin/billing/creditgrant/{unused_grant(s).pk}/revoke/",
         lambda s: {"quantity": "5", "reason": "Given by mistake"},
         GrantRevocation.objects.count,
+    ),
+    "add a discount": Deed(
+        lambda s: f"/admin/billing/subscription/{s.period.subscription_id}/add-discount/",
+        lambda s: {
+            "name": "Sorry",
+            "on": "fees",
+            "percent": "10",
+            "periods": "3",
+            "start": s.period.start.isoformat(),
+        },
+        SubscriptionDiscount.objects.count,
+    ),
+    "end a discount": Deed(
+        lambda s: f"/admin/billing/subscriptiondiscount/{discount_of(s).pk}/end/",
+        lambda s: {},
+        SubscriptionDiscount.objects.exclude(expires_at=None).count,
     ),
     "record a payment": Deed(
         lambda s: f"/admin/billing/invoice/{s.invoice.pk}/record-payment/",
@@ -374,3 +404,22 @@ def test_an_owner_invites_a_colleague(story: Story, as_owner: Browser, as_manage
     member = AgencyMember.objects.get(user__email="fay@northwind.example")
     assert (member.role, member.user.name) == ("finance", "Fay")
     assert not member.user.has_usable_password()
+
+
+def test_a_discount_is_a_percentage_or_an_amount(story: Story, as_manager: Browser) -> None:
+    both = send(as_manager, "add a discount", story, amount="5")
+    neither = send(as_manager, "add a discount", story, percent="")
+
+    assert "not both" in errors(both)["percent"][0]
+    assert "percent" in errors(neither)
+    assert not SubscriptionDiscount.objects.exists()
+
+
+def test_a_discount_is_seen_at_the_subscription_and_on_the_next_invoice(
+    story: Story, as_manager: Browser
+) -> None:
+    send(as_manager, "add a discount", story)
+
+    page = as_manager.get(f"/admin/billing/subscription/{story.period.subscription_id}/change/")
+    assert "10 %" in page.content.decode()
+    assert story.period.charges.get(kind="discount").amount == D("-4.90")

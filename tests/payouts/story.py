@@ -10,8 +10,17 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from billing.models import Invoice, InvoiceDocument, Payment, TaxRate, TopUpBand
+from billing.discounts import DiscountDocument
+from billing.models import (
+    Invoice,
+    InvoiceDocument,
+    Payment,
+    Subscription,
+    TaxRate,
+    TopUpBand,
+)
 from billing.services.closing import close_due_periods
+from billing.services.discounts import add_discount, end_discount
 from billing.services.grants import adjust
 from billing.services.invoicing import draft_invoices, issue_due_invoices
 from billing.services.payments import record_payment
@@ -36,6 +45,7 @@ PLAN: dict[str, Any] = {
     "interval": "month",
     "anchor": "calendar",
     "minimum_commitment": "9.00",
+    "discounts": [{"name": "Loyal", "on": "overage", "percent": "10"}],
     "fees": [
         {"name": "Implementation", "kind": "implementation", "amount": "250.00", "when": "once"},
         {"name": "Base package", "kind": "base", "amount": "49.00", "when": "period"},
@@ -81,7 +91,9 @@ def tell() -> Workspace:
     """Live through January and February, on time; the workspace it is about."""
     workspace, conversation = set_up()
     now = utc(1, 15)
-    activate(workspace=workspace, plan_version=_plan(workspace), start=utc(1, 10), now=utc(1, 10))
+    subscription = activate(
+        workspace=workspace, plan_version=_plan(workspace), start=utc(1, 10), now=utc(1, 10)
+    )
     invoice_and_render(utc(1, 10))
     record_events(workspace=workspace, events=month_of_events(1, conversations=5), now=now)
     adjust(
@@ -105,6 +117,7 @@ def tell() -> Workspace:
         key="more",
     )
     take_back_a_gift(workspace, utc(2, 20, 21))
+    agree_on_discounts(subscription, utc(2, 20, 22))
     pay_all(utc(2, 21))
     close_month(utc(3, 3))
     record_events(workspace=workspace, events=[call("late", "page", utc(2, 5))], now=utc(3, 4))
@@ -185,6 +198,22 @@ def take_back_a_gift(workspace: Workspace, now: dt.datetime) -> None:
         now=now + dt.timedelta(hours=1),
         key="gift",
     )
+
+
+def agree_on_discounts(subscription: Subscription, now: dt.datetime) -> None:
+    """Four off February's fee, which is invoiced already; and half of March's, but not any more."""
+    for name, discount in (
+        ("Sorry", DiscountDocument("Sorry", "fees", amount=D(4), periods=1)),
+        ("Half", DiscountDocument("Half", "fees", percent=D(50))),
+    ):
+        row = add_discount(
+            subscription=subscription,
+            discount=discount,
+            effective_at=utc(2, 1, 5) if name == "Sorry" else MARCH_STARTS,
+            now=now,
+            key=name,
+        )
+    end_discount(discount=row, now=now + dt.timedelta(hours=1))
 
 
 def _plan(workspace: Workspace) -> Any:

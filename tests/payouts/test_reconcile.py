@@ -32,6 +32,7 @@ from billing.models import (
     PeriodUsage,
     PlanAllowance,
     PlanVersion,
+    SubscriptionDiscount,
 )
 from clients.models import (
     Agency,
@@ -108,6 +109,7 @@ def test_honest_books_are_proved(books):
         "Grant uses",
         "Revocations",
         "Charges",
+        "Discounts",
         "Invoices",
         "Invoice lines",
         "Invoice taxes",
@@ -133,6 +135,8 @@ def test_the_story_has_what_is_to_be_proved(books):
     assert CreditGrant.objects.filter(kind="top_up").exists()
     assert GrantUse.objects.filter(revoked__gt=0, remaining__gt=0).exists()
     assert Charge.objects.filter(kind="minimum").exists()
+    assert Charge.objects.filter(kind="discount", details__group="overage").exists()
+    assert Charge.objects.filter(kind="discount", amount__gt=0).exists()
     assert InvoiceTax.objects.filter(tax__gt=0).exists()
     assert Invoice.objects.filter(state="partially_paid").exists()
     assert Earning.objects.filter(kind="routed_cost", unit__slug="memo").exists()
@@ -214,6 +218,8 @@ CHANGES: list[tuple[str, Row, dict[str, Any]]] = [
     ("opening", lambda: GrantUse.objects.order_by("-pk")[0], {"opening": D(77)}),
     ("fee", lambda: Charge.objects.filter(kind="base")[0], {"amount": D("48.99")}),
     ("overage", lambda: Charge.objects.filter(kind="overage")[0], {"amount": D("0.01")}),
+    ("discount", lambda: Charge.objects.filter(kind="discount")[0], {"amount": D("-0.01")}),
+    ("discount's time", lambda: discount_on("overage"), {"bill_at": story.utc(6, 1)}),
     ("minimum", lambda: Charge.objects.filter(kind="minimum")[0], {"amount": D("0.01")}),
     ("top-up's price", lambda: Charge.objects.get(kind="top_up"), {"amount": D("1.49")}),
     ("line", lambda: InvoiceLine.objects.order_by("-pk")[0], {"net": D("0.01")}),
@@ -234,6 +240,10 @@ CHANGES: list[tuple[str, Row, dict[str, Any]]] = [
 ]
 
 
+def discount_on(group: str) -> Charge:
+    return Charge.objects.filter(kind="discount", details__group=group)[0]
+
+
 def event(external_id: str) -> UsageEvent:
     return UsageEvent.objects.get(external_id=external_id)
 
@@ -252,6 +262,7 @@ def test_a_changed_row_is_named(books, row: Row, values: dict[str, Any]):
 
 
 REMOVALS: list[tuple[str, Row, str]] = [
+    ("agreed discount", lambda: SubscriptionDiscount.objects.get(name="Sorry"), "billing.Charge "),
     ("event", lambda: event("02-c3-conversation"), "clients.UsageQuarter"),
     ("quarter", lambda: UsageQuarter.objects.all()[0], "clients.UsageQuarter (conversations of"),
     ("window", lambda: UsageWindow.objects.order_by("-start")[0], "clients.UsageWindow ("),

@@ -91,6 +91,8 @@ def test_fees_and_what_is_given_back_of_them_are_not_routed_usage():
 
     assert {source_of(kind) for kind in fees} == {Source.FEE}
     assert {source_of(kind) for kind in usage} == {Source.USAGE}
+    assert source_of("discount", discounted="fees") == Source.FEE
+    assert source_of("discount", discounted="overage") == Source.USAGE
 
 
 cents = st.integers(-10_000_000, 10_000_000).map(lambda units: D(units).scaleb(-2))

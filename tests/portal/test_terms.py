@@ -8,10 +8,13 @@ from decimal import Decimal
 import pytest
 
 from agencyportal.portal.alerts import rules_in_words
+from agencyportal.portal.discounts import discount_row
 from agencyportal.portal.terms import TermsInWords
 from agencyportal.portal.visits import Visit, writing_for
 from agencyportal.portal.writing import Writing
-from billing.models import AlertRule, PlanAllowance, PlanVersion, TopUpBand
+from billing.discounts import DiscountDocument
+from billing.models import AlertRule, PlanAllowance, PlanDiscount, PlanVersion, TopUpBand
+from billing.services.discounts import add_discount, end_discount
 from clients.models import Meter, UsageUnit, User, Workspace
 from tests.billing.plan_samples import allowance, starter
 from tests.billing.story import subscribe
@@ -175,6 +178,48 @@ def test_the_package_page_says_what_was_agreed(story, admin):
     assert "Base package $499.00 Every month, in advance." in text
     assert "Growth 500 500 conversations $60.00 $0.12" in text
     assert "Northwind, for you" in text
+
+
+@pytest.mark.parametrize(
+    ("discount", "said"),
+    [
+        (
+            {"on": "fees", "percent": Decimal("12.5"), "periods": 3},
+            ("12.5%", "off the fees of each period, in the first 3 periods"),
+        ),
+        (
+            {"on": "all", "amount": Decimal(50)},
+            ("$50.00", "off the fees and usage beyond what is included, in each period"),
+        ),
+        (
+            {"on": "overage", "percent": Decimal(5), "periods": 1},
+            ("5%", "off usage beyond what is included, in the first period"),
+        ),
+        ({"on": "once", "percent": Decimal(100)}, ("100%", "off what is asked once")),
+    ],
+)
+def test_discounts_are_said(words, discount, said):
+    row = discount_row(PlanDiscount(name="Launch", **discount), words.writing, "USD")
+
+    assert (row.off, row.words) == said
+
+
+def test_a_discount_that_was_agreed_is_on_the_page_until_it_ends(story, admin):
+    agreed = add_discount(
+        subscription=story.workspace.subscriptions.get(),
+        discount=DiscountDocument("Sorry", "fees", percent=Decimal(10)),
+        effective_at=dt.datetime(2026, 4, 1, 4, tzinfo=dt.UTC),
+        now=NOON,
+        key="k",
+    )
+    page = story.url("package/")
+
+    assert "Sorry \u221210% off the fees of each period, from April 1, 2026 on." in text_of(
+        admin.get(page)
+    )
+
+    end_discount(discount=agreed, now=NOON)
+    assert "Sorry" not in text_of(admin.get(page))
 
 
 def test_without_a_package_the_page_says_so(acme, admin):

@@ -113,7 +113,8 @@ ADMIN: dict[str, Rights] = {
     "billing.Plan": READ,
     "billing.PlanVersion": READ,
     "billing.Reservation": READ,
-    "billing.Subscription": READ,
+    "billing.Subscription": Rights(dialogs=(("add_discount", ACTS),)),
+    "billing.SubscriptionDiscount": Rights(dialogs=(("end", ACTS),)),
     "billing.TaxRate": Rights(adds=OPERATES),
     "billing.TopUpPurchase": READ,
     "billing.TopUpRequest": Rights(

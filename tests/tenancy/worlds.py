@@ -16,6 +16,7 @@ from typing import Any
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 
+from billing.discounts import DiscountDocument
 from billing.models import (
     Alert,
     AlertCrossing,
@@ -28,6 +29,7 @@ from billing.models import (
     TopUpBand,
 )
 from billing.services.closing import close_due_periods
+from billing.services.discounts import add_discount
 from billing.services.drafting import draft_invoices
 from billing.services.grants import adjust
 from billing.services.invoicing import issue_invoice
@@ -180,7 +182,8 @@ def _terms(agency: Agency, owner: User, start: dt.datetime) -> UsageUnit:
 
 def _package(zone: str) -> dict[str, Any]:
     bands = [band(), band("By hand", quantity="100", price="10", expires="never", buyer="agency")]
-    return starter(timezone=zone, top_ups=bands)
+    discounts = [{"name": "Launch", "on": "overage", "percent": "10", "periods": 2}]
+    return starter(timezone=zone, top_ups=bands, discounts=discounts)
 
 
 def _deploy(world: World, name: str, zone: str, now: dt.datetime) -> Deployment:
@@ -303,6 +306,14 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
             now=now,
             note="Please",
         )
+    add_discount(
+        subscription=workspace.subscriptions.get(),
+        discount=DiscountDocument("Loyal", "fees", percent=Decimal(5)),
+        effective_at=now,
+        now=now,
+        key="loyal",
+        created_by=owner,
+    )
     for key in ("held", "held too"):
         reserve(workspace=workspace, unit=unit, quantity=Decimal(3), now=now, key=key)
     _alert(deployment, unit, owner, now)

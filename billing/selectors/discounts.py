@@ -1,0 +1,168 @@
+"""Which discounts are in force in which periods, and what their charges come to so far."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple, cast
+
+from billing.discounts import Agreed, DiscountDocument, Group, Start
+from billing.models import (
+    BillingPeriod,
+    Charge,
+    CollectedBy,
+    LineKind,
+    Subscription,
+    SubscriptionDiscount,
+)
+from billing.services.plans import Terms, discount_document
+
+ZERO = Decimal(0)
+
+
+class InForce(NamedTuple):
+    """A discount of a period; ``source`` names its row: `plan:7`, `subscription:7`."""
+
+    source: str
+    discount: DiscountDocument
+
+
+def discounts_in_force(
+    periods: Sequence[BillingPeriod], terms: Mapping[int, Terms]
+) -> dict[int, list[InForce]]:
+    """The discounts of each period that has any, in the order in which they apply: the package's,
+    then those agreed for the subscription or one that it continues. ``terms``: of plan versions,
+    by id. One query, and two more where there are any."""
+    workspaces = {period.workspace_id for period in periods}
+    agreed = list(
+        SubscriptionDiscount.objects.filter(workspace__in=workspaces).order_by("effective_at", "pk")
+    )
+    lines = _Lines.load(workspaces if agreed else ())
+    candidates = {
+        period.pk: [
+            *_of_package(terms[period.plan_version_id], period),
+            *_of_subscription(agreed, lines.of(period.subscription_id)),
+        ]
+        for period in periods
+    }
+    begun = _starts(workspaces) if any(candidates.values()) else {}
+    found: dict[int, list[InForce]] = {}
+    for period in periods:
+        earlier = begun.get(period.workspace_id, [])
+        in_force = [
+            InForce(each.source, each.agreed.discount)
+            for each in candidates[period.pk]
+            if each.agreed.applies(
+                period.start,
+                period.full_start,
+                [s for of, s in earlier if of in each.subscriptions and s.start < period.start],
+            )
+        ]
+        if in_force:
+            found[period.pk] = in_force
+    return found
+
+
+class _Candidate(NamedTuple):
+    """A discount that may hold in a period, and whose periods count for how long it does."""
+
+    source: str
+    agreed: Agreed
+    subscriptions: frozenset[int]
+
+
+def _of_package(terms: Terms, period: BillingPeriod) -> Iterator[_Candidate]:
+    for row in terms.discounts:
+        own = frozenset({period.subscription_id})
+        yield _Candidate(f"plan:{row.pk}", Agreed(discount_document(row)), own)
+
+
+def _of_subscription(
+    agreed: Iterable[SubscriptionDiscount], line: frozenset[int]
+) -> Iterator[_Candidate]:
+    """What was agreed for a subscription, or for one that it continues."""
+    for row in agreed:
+        if row.subscription_id in line:
+            held = Agreed(discount_document(row), row.effective_at, row.expires_at)
+            yield _Candidate(f"subscription:{row.pk}", held, line)
+
+
+class _Lines(dict[int, int | None]):
+    """Which subscription each one continues."""
+
+    @classmethod
+    def load(cls, workspaces: Iterable[int]) -> _Lines:
+        rows = Subscription.objects.filter(workspace__in=workspaces)
+        return cls(rows.values_list("pk", "continues_id")) if workspaces else cls()
+
+    def of(self, subscription_id: int) -> frozenset[int]:
+        """A subscription and all that it continues."""
+        found = set()
+        current: int | None = subscription_id
+        while current is not None and current not in found:
+            found.add(current)
+            current = self.get(current)
+        return frozenset(found)
+
+
+def _starts(workspaces: Iterable[int]) -> dict[int, list[tuple[int, Start]]]:
+    """By workspace, where its periods start, with their subscriptions."""
+    rows = BillingPeriod.objects.filter(workspace__in=workspaces).order_by("start")
+    found: dict[int, list[tuple[int, Start]]] = defaultdict(list)
+    columns = ("workspace_id", "subscription_id", "start", "full_start")
+    for workspace_id, subscription_id, *start in rows.values_list(*columns):
+        found[workspace_id].append((subscription_id, Start(*start)))
+    return found
+
+
+class Taken(NamedTuple):
+    """What was written of one discount on one group of one period's charges: what its standing
+    lines take off, and how many there ever were."""
+
+    name: str
+    off: Decimal = ZERO
+    lines: int = 0
+    standing: tuple[Charge, ...] = ()
+
+
+def group_of(charge: Charge) -> Group | None:
+    """What discounts take a charge for; None where none can be on it. A credit on a fee, which
+    names it as well, counts against it; what the agency collects itself is its own to discount."""
+    if charge.collected_by != CollectedBy.PLATFORM:
+        return None
+    if charge.kind == LineKind.OVERAGE:
+        return "overage"
+    if charge.kind == LineKind.DISCOUNT or "fee" not in charge.details:
+        return None
+    return "once" if charge.details.get("when") == "once" else "fees"
+
+
+def charged_by_group(
+    charges: Iterable[Charge], voided: Collection[int] = ()
+) -> dict[int, dict[Group, Decimal]]:
+    """What charges come to, by period and group, without those that were taken back."""
+    found: dict[int, dict[Group, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for charge in charges:
+        group = group_of(charge)
+        if group is not None and charge.pk not in voided:
+            found[charge.period_id][group] += charge.amount
+    return found
+
+
+def taken_by_group(
+    charges: Iterable[Charge], voided: Collection[int] = ()
+) -> dict[tuple[int, str, Group], Taken]:
+    """What discount lines took off so far, by period, source and group. ``voided``: ids of charges
+    that were taken back; they count as written."""
+    found: dict[tuple[int, str, Group], Taken] = {}
+    for charge in charges:
+        if charge.kind == LineKind.DISCOUNT:
+            details = charge.details
+            place = (charge.period_id, str(details["discount"]), cast(Group, details["group"]))
+            was = found.get(place, Taken(details["name"]))._replace(name=details["name"])
+            if charge.pk not in voided:
+                standing = (*was.standing, charge)
+                was = was._replace(off=was.off - charge.amount, standing=standing)
+            found[place] = was._replace(lines=was.lines + 1)
+    return found
