@@ -45,6 +45,7 @@ class Environment:
     data_dir: Path
     base_url: str
     behind_proxy: bool
+    local_webhooks: bool
     port: int
     database: Mapping[str, Any]
     broker_url: str
@@ -87,6 +88,7 @@ def read_environment(variables: Mapping[str, str], *, base_dir: Path) -> Environ
         data_dir=data_dir,
         base_url=reader.web_address("PORTAL_BASE_URL", f"http://127.0.0.1:{port}"),
         behind_proxy=reader.boolean("PORTAL_BEHIND_PROXY", default=False),
+        local_webhooks=reader.boolean("PORTAL_LOCAL_WEBHOOKS", default=False),
         port=port,
         database=_database(reader, data_dir, base_dir),
         broker_url=reader.url("CELERY_BROKER_URL", "filesystem://", BROKER_SCHEMES),

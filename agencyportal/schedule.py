@@ -32,6 +32,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "expire-reservations": _every(15, "billing.tasks.tick_expire_reservations"),
     "raise-alerts": _every(60, "billing.tasks.tick_alerts"),
+    "send-webhooks": _every(10, "billing.tasks.tick_webhooks"),
     # What a period goes through, in order. Each step finds what the one before it left.
     "make-next-periods": _every(300, "billing.tasks.ensure_next_periods"),
     "settle-late-usage": _every(300, "billing.tasks.tick_late_usage"),

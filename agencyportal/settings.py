@@ -27,6 +27,8 @@ ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
 PORTAL_BASE_URL = ENVIRONMENT.base_url
 PORTAL_DATA_DIR = ENVIRONMENT.data_dir
 PORT = ENVIRONMENT.port
+# Webhooks may go to programs on this machine, without TLS: for demonstrations and tests.
+PORTAL_LOCAL_WEBHOOKS = ENVIRONMENT.local_webhooks
 
 DEMO_PASSWORD = ENVIRONMENT.demo_password
 DEMO_UPSTREAM_URL = ENVIRONMENT.demo_upstream_url

@@ -19,11 +19,14 @@ from billing.services.mailing import send_due_mail
 from billing.services.rendering import render_due_documents
 from billing.services.reservations import expire_reservations
 from billing.services.subscriptions import ensure_due_periods
+from billing.services.webhook_delivery import deliver_due
+from billing.services.webhooks import announce
 
 CLOSINGS: Final = 1000
 DOCUMENTS: Final = 100
 MESSAGES: Final = 200
 RESERVATIONS: Final = 10_000
+WEBHOOKS: Final = 100
 WORKSPACES: Final = 1000
 
 
@@ -77,3 +80,11 @@ def tick_alerts() -> int:
 def tick_expire_reservations() -> int:
     """Free the units of reservations that nobody settled in time."""
     return expire_reservations(now=timezone.now(), limit=RESERVATIONS)
+
+
+@shared_task
+def tick_webhooks() -> int:
+    """Write down what endpoints are to be told of, and send what is due."""
+    now = timezone.now()
+    announce(now=now)
+    return deliver_due(now=now, limit=WEBHOOKS)

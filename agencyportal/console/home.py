@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import F, Q, Sum
 from django.http import HttpRequest
@@ -22,6 +22,7 @@ from agencyportal.core.rendered import RenderedDocument
 from billing.admin.invoices import overdue
 from billing.admin.periods import about_to_close
 from billing.models import (
+    Alert,
     BillingPeriod,
     Invoice,
     InvoiceDocument,
@@ -30,6 +31,7 @@ from billing.models import (
     TopUpRequest,
 )
 from billing.selectors.limits import entitlements, near_limit
+from billing.services.alert_reading import unread_by_agencies
 from clients.models import (
     Client,
     EventConflict,
@@ -37,6 +39,7 @@ from clients.models import (
     UsageEvent,
     UsageQuarter,
     UsageWindow,
+    User,
     Workspace,
 )
 from payouts.models import Earning, StatementDocument
@@ -85,6 +88,8 @@ def home(request: HttpRequest) -> dict[str, Any]:
 def _to_do(
     request: HttpRequest, moment: dt.datetime, today: dt.date, near: list[int]
 ) -> list[Figure]:
+    told = visible(request, Alert)
+    new = unread_by_agencies(alerts=told, user=cast(User, request.user)).count()
     late = overdue(visible(request, Invoice), today).count()
     asked = visible(request, TopUpRequest).filter(state=TopUpRequest.State.PENDING).count()
     closing = about_to_close(visible(request, BillingPeriod), moment).count()
@@ -102,6 +107,14 @@ def _to_do(
             "at 80 % of the period's credit or beyond",
             level="warning" if near else "",
             icon="speed",
+        ),
+        Figure(
+            "New alerts",
+            str(new),
+            list_url(Alert, read="new"),
+            "told to the agency and not read by you",
+            level="warning" if new else "",
+            icon="notifications",
         ),
         Figure(
             "Requests waiting",

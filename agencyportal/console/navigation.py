@@ -88,6 +88,8 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Profile", "storefront", "clients_agency_changelist", only=ONE_AGENCY),
             Entry("People", "group", "clients_agencymember_changelist", only=ONE_AGENCY),
+            Entry("Webhooks", "webhook", "billing_webhookendpoint_changelist"),
+            Entry("Webhook deliveries", "outbox", "billing_webhookdelivery_changelist"),
         ),
     ),
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
@@ -146,8 +147,15 @@ class AlertTable(PortalTable):
     crossings = tables.Column(verbose_name=gettext_lazy("What was reached"), accessor="pk")
     used = tables.Column(verbose_name=gettext_lazy("Used by then"), attrs=_NUM)
 
-    def render_noticed_at(self, record: Alert) -> str:
-        return self.writing.at(record.noticed_at)
+    def __init__(self, *args: Any, new: Collection[int] = (), **kwargs: Any) -> None:
+        self.new = new
+        super().__init__(*args, **kwargs)
+
+    def render_noticed_at(self, record: Alert) -> SafeString | str:
+        at = self.writing.at(record.noticed_at)
+        if record.pk not in self.new:
+            return at
+        return format_html('{} <span class="badge badge--accent">{}</span>', at, _("New"))
 
     def render_crossings(self, record: Alert) -> str:
         return crossed(self.visit, record)

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from agencyportal.portal.brand import brand
-from agencyportal.portal.views import invoices, requests, terms, top_ups, usage
+from agencyportal.portal.views import alerts, invoices, requests, terms, top_ups, usage
 
 app_name = "portal"
 
@@ -24,7 +24,9 @@ client_pages = [
     path("invoices/<int:invoice_id>/", invoices.invoice, name="invoice"),
     path("invoices/<int:invoice_id>/pdf/", invoices.invoice_pdf, name="invoice_pdf"),
     path("package/", terms.package, name="package"),
-    path("alerts/", terms.alerts, name="alerts"),
+    path("alerts/", alerts.alerts, name="alerts"),
+    path("alerts/read/", alerts.read, name="alerts_read"),
+    path("alerts/own/", alerts.own, name="alerts_own"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

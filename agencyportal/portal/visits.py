@@ -22,6 +22,7 @@ from django.views.decorators.cache import never_cache
 from agencyportal.portal import selectors
 from agencyportal.portal.brand import sheet_name
 from agencyportal.portal.writing import Writing
+from billing.services.alert_reading import unread_by_client
 from billing.services.invoice_snapshot import locale_of
 from clients.models import Agency, Client, ClientMember, User
 
@@ -37,6 +38,8 @@ class Visit:
     waiting_requests: int
     """Top-ups that somebody asked for and a client's admin has to decide on."""
     writing: Writing
+    unread_alerts: int = 0
+    """Alerts that the client was told of and this person has not marked as read."""
 
     @property
     def agency(self) -> Agency:
@@ -92,6 +95,7 @@ def visit_of(request: HttpRequest, client_id: int) -> Visit:
         has_other_clients=len(memberships) > 1,
         waiting_requests=selectors.count_waiting_requests(mine.client),
         writing=writing_for(mine.client, timezone.now()),
+        unread_alerts=unread_by_client(client=mine.client, user=user).count(),
     )
 
 

@@ -13,6 +13,7 @@ from . import (
     terms,
     unbilled,
     usage,
+    webhooks,
     workspaces,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "terms",
     "unbilled",
     "usage",
+    "webhooks",
     "workspaces",
 ]

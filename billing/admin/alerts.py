@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
@@ -13,12 +13,14 @@ from django.utils.timezone import now
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedForm, ScopedInline, ScopedModelAdmin
 from agencyportal.core.admin_columns import told
-from agencyportal.core.admin_dialogs import dress
+from agencyportal.core.admin_dialogs import Dialog, DialogForm, dress
 from agencyportal.core.powers import Power
 from billing.models import Alert, AlertCrossing, AlertRule
+from billing.services.alert_reading import mark_read, unread_by_agencies
 from billing.services.alert_rules import save_rule
 from billing.services.alert_words import AlertWords, words_of
 from billing.thresholds import DEFAULT_PERCENTS, Kind, as_text, read_levels
+from clients.models import User
 
 
 class AlertRuleForm(ScopedForm):
@@ -166,16 +168,53 @@ def _words(alert: Alert) -> AlertWords:
     )
 
 
+class ReadFilter(admin.SimpleListFilter):
+    """What the person has not read yet."""
+
+    title = "read"
+    parameter_name = "read"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
+        return [("new", "New to me")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() != "new":
+            return queryset
+        return unread_by_agencies(alerts=queryset, user=cast(User, request.user))
+
+
+class MarkRead(Dialog):
+    """The person has read this alert and all before it."""
+
+    slug = "mark-read"
+    title = "Mark as read"
+    icon = "mark_email_read"
+    submit = "Mark as read"
+    power = Power.READ
+
+    def is_offered(self) -> bool:
+        mine = Alert.objects.filter(pk=self.row.pk)
+        return unread_by_agencies(alerts=mine, user=self.user).exists()
+
+    def explanation(self) -> str:
+        return "This alert and all before it are no longer new to you. For others they are."
+
+    def act(self, form: DialogForm) -> str:  # noqa: ARG002
+        mark_read(user=self.user, up_to=self.row, client=None, now=self.now)
+        return "Marked as read."
+
+
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
     """What was crossed, when it was noticed, and the message about it."""
 
     list_display = ("noticed_at", "workspace", "unit", "kind", what)
-    list_filter = ("kind", "workspace", "unit")
+    list_filter = (ReadFilter, "kind", "workspace", "unit")
     list_select_related = ("workspace__client", "unit", "period")
     search_fields = ("workspace__slug", "workspace__client__name", "unit__slug")
     date_hierarchy = "noticed_at"
     inlines = (CrossingInline,)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (MarkRead,)
     fields = (
         ("workspace", "unit"),
         "period",

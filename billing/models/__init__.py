@@ -22,6 +22,13 @@ from .requests import TopUpRequest
 from .reservations import Reservation
 from .subscriptions import BillingPeriod, Subscription
 from .tax import TaxCategory, TaxRate
+from .webhooks import (
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookMessage,
+    WebhookSecret,
+)
 
 __all__ = [
     "Alert",
@@ -65,4 +72,9 @@ __all__ = [
     "TopUpBand",
     "TopUpPurchase",
     "TopUpRequest",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookMessage",
+    "WebhookSecret",
 ]

@@ -92,7 +92,7 @@ ADMIN: dict[str, Rights] = {
         dialogs=(("create_key", ACTS), ("top_up", ACTS), ("adjust", ACTS)),
     ),
     "clients.WorkspaceKey": Rights(dialogs=(("revoke", ACTS),)),
-    "billing.Alert": READ,
+    "billing.Alert": Rights(dialogs=(("mark_read", STAFF),)),
     "billing.AlertRule": Rights(adds=ACTS, changes=ACTS),
     "billing.BillingPeriod": Rights(dialogs=(("close", ACTS),)),
     "billing.Charge": READ,
@@ -119,6 +119,10 @@ ADMIN: dict[str, Rights] = {
     "billing.TopUpPurchase": READ,
     "billing.TopUpRequest": Rights(
         dialogs=(("approve", ACTS), ("decline", ACTS)), row=(("state", "pending"),)
+    ),
+    "billing.WebhookDelivery": Rights(dialogs=(("replay", ACTS),), row=(("state", "delivered"),)),
+    "billing.WebhookEndpoint": Rights(
+        adds=LEADS, changes=LEADS, dialogs=(("new_secret", LEADS), ("send_test", ACTS))
     ),
     "payouts.Earning": READ,
     "payouts.Payout": Rights(views=(("statement", {"document__state": "rendered"}),)),
@@ -228,6 +232,8 @@ PAGES: dict[str, Page] = {
     "portal:explained": _read_by_clients(_explained),
     "portal:package": _read_by_clients(),
     "portal:alerts": _read_by_clients(),
+    "portal:alerts_read": Page(CLIENTS, status=302, args=_client, posts=CLIENTS),
+    "portal:alerts_own": Page(CLIENTS, status=302, args=_client, posts=_DECIDES, refused=403),
     "portal:bought": _read_by_clients(_of("purchases")),
     "portal:request": _read_by_clients(_of("top_up_requests")),
     "portal:invoice": _read_by_clients(_of("invoices", **_ISSUED)),

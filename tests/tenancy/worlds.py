@@ -27,7 +27,10 @@ from billing.models import (
     Payment,
     TaxRate,
     TopUpBand,
+    WebhookAttempt,
+    WebhookDelivery,
 )
+from billing.services.alert_reading import mark_read
 from billing.services.closing import close_due_periods
 from billing.services.discounts import add_discount
 from billing.services.drafting import draft_invoices
@@ -42,6 +45,7 @@ from billing.services.requests import ask_for_top_up
 from billing.services.reservations import reserve
 from billing.services.revocations import revoke
 from billing.services.subscriptions import activate, end, ensure_due_periods, keep
+from billing.services.webhooks import rotate_secret, save_endpoint, send_test
 from clients.models import (
     Agency,
     AgencyMember,
@@ -317,6 +321,7 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
     for key in ("held", "held too"):
         reserve(workspace=workspace, unit=unit, quantity=Decimal(3), now=now, key=key)
     _alert(deployment, unit, owner, now)
+    _webhook(deployment, owner, now)
     window = UsageWindow.objects.filter(workspace=workspace).order_by("start")[0]
     UniqueSubject.objects.create(
         window=window,
@@ -340,6 +345,24 @@ def _hesitate(workspace: Workspace, owner: User, now: dt.datetime) -> None:
     leaves = workspace.periods.get(start__lte=now, end__gt=now).end
     end(subscription=subscription, end=leaves, now=now, ended_by=owner, reason="They leave")
     keep(subscription=subscription, now=now, kept_by=owner, reason="They stay")
+
+
+def _webhook(deployment: Deployment, owner: User, now: dt.datetime) -> None:
+    endpoint = save_endpoint(
+        agency=deployment.workspace.agency,
+        client=deployment.client,
+        url=f"https://hooks.example.com/{deployment.client.slug}",
+        description=deployment.client.slug,
+        types=["alert.crossed"],
+        now=now,
+        by=owner,
+    )
+    rotate_secret(endpoint=endpoint, now=now, by=owner)
+    delivery = send_test(endpoint=endpoint, key=deployment.client.slug, now=now)
+    WebhookAttempt.objects.create(
+        delivery=delivery, number=1, at=now, status=200, excerpt=deployment.client.slug
+    )
+    WebhookDelivery.objects.filter(pk=delivery.pk).update(state="delivered", attempts=1)
 
 
 def _alert(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime) -> None:
@@ -370,3 +393,5 @@ def _alert(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetim
     AlertCrossing.objects.create(
         alert=alert, rule=rule, period=period, unit=unit, level=80, arming=0
     )
+    mark_read(user=owner, up_to=alert, client=None, now=now)
+    mark_read(user=deployment.admin, up_to=alert, client=deployment.client, now=now)
