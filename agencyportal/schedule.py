@@ -31,6 +31,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 3600},
     },
     "expire-reservations": _every(15, "billing.tasks.tick_expire_reservations"),
+    "follow-policies": _every(15, "billing.tasks.tick_policies"),
     "raise-alerts": _every(60, "billing.tasks.tick_alerts"),
     "send-webhooks": _every(10, "billing.tasks.tick_webhooks"),
     # What a period goes through, in order. Each step finds what the one before it left.

@@ -282,6 +282,14 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "REDOC_DIST": "SIDECAR",
 }
 
+# --- Wiring ----------------------------------------------------------------------------------
+
+# What recording tells the apps above it, which it does not know (clients/services/listeners.py).
+RECORDING_TELLS = {
+    "spend": "billing.services.spend.look",
+    "attention": "billing.services.attention.attend",
+}
+
 # --- Jobs ------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = ENVIRONMENT.broker_url

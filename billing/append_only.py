@@ -57,3 +57,6 @@ for _part in (
 
 protect("billing.Alert", mutable=("mail",))
 protect("billing.AlertCrossing")
+
+# What holds changes by the next row, from a date to come.
+protect("billing.Cap")

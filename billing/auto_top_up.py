@@ -19,12 +19,16 @@ def automatic_grants(
     grants: Sequence[Grant],
     buckets: Iterable[tuple[datetime, Decimal]],
     make_grant: Callable[[datetime], Grant],
+    *,
+    already: int = 0,
 ) -> list[Grant]:
     """The grants bought while one period's usage runs, in order.
 
     After each quarter hour with usage, bands are bought until what remains is above ``auto.at``
     or a maximum is reached. A band covers the quarter hour in which it is bought. ``buckets``:
     one per quarter hour. ``make_grant`` makes the grant of a band bought at an instant.
+    ``already``: how many of ``grants`` were bought so before; they count against the maxima.
+    Asked again with what it said before among ``grants``, it says nothing new.
     """
     left = {grant: grant.quantity - grant.revoked for grant in grants}
     bought: list[Grant] = []
@@ -33,7 +37,7 @@ def automatic_grants(
             continue
         before = left
         left = _burned(before, bucket, quantity)
-        while _remaining(left, bucket) <= auto.at and _may_buy(auto, band, len(bought)):
+        while _remaining(left, bucket) <= auto.at and may_buy(auto, band, already + len(bought)):
             grant = make_grant(bucket)
             bought.append(grant)
             before = {**before, grant: grant.quantity}
@@ -57,7 +61,8 @@ def _remaining(left: dict[Grant, Decimal], bucket: datetime) -> Decimal:
     return sum((rest for grant, rest in left.items() if is_usable(grant, bucket)), ZERO)
 
 
-def _may_buy(auto: AutoTopUp, band: TopUpDocument, count: int) -> bool:
+def may_buy(auto: AutoTopUp, band: TopUpDocument, count: int) -> bool:
+    """Whether the maxima allow one more after ``count`` in a period."""
     if auto.max_count is not None and count >= auto.max_count:
         return False
     return auto.max_amount is None or band.price * (count + 1) <= auto.max_amount

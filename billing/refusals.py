@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class RefusedError(ValueError):
     """Something cannot be done as asked. The message says what is wrong and what to do.
@@ -13,6 +15,17 @@ class RefusedError(ValueError):
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(message)
         self.field = field
+
+
+class NotAdmittedError(RefusedError):
+    """What is left, or a cap, does not allow it; nothing is held and nothing bought.
+
+    ``cap``: what of the cap that refused may be told to who asked; empty where none did.
+    """
+
+    def __init__(self, message: str, *, cap: Mapping[str, str | None] | None = None) -> None:
+        super().__init__(message)
+        self.cap = dict(cap or {})
 
 
 def refuse_unfit_key(key: str, *, longest: int) -> None:

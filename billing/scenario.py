@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal, get_args
 
 from agencyportal.core.periods import quarter_floor
 
@@ -42,6 +42,9 @@ __all__ = [
     "parse_scenario",
 ]
 
+Starts = Literal["now", "next_period"]
+"""When a top-up can be used from."""
+STARTS: Final[tuple[Starts, ...]] = get_args(Starts)
 COST_PLACES: Final = 9
 MAX_PRIORITY: Final = 32767
 SCENARIO_GRANTS: Final = (GrantKind.ADJUSTMENT, GrantKind.PROMOTIONAL, GrantKind.TOP_UP)
@@ -49,10 +52,11 @@ SCENARIO_GRANTS: Final = (GrantKind.ADJUSTMENT, GrantKind.PROMOTIONAL, GrantKind
 
 @dataclass(frozen=True, slots=True)
 class PurchaseDocument:
-    """A top-up that the client buys at an instant."""
+    """A top-up that the client buys at an instant, to use at once or from the next period on."""
 
     top_up: TopUpDocument
     at: datetime
+    starts: Starts = "now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +185,15 @@ def _read_purchases(
 def _read_purchase(
     node: Node, bands: dict[str, TopUpDocument], *, start: datetime, end: datetime | None
 ) -> PurchaseDocument:
-    fields = node.fields(required=("top_up", "at"))
+    fields = node.fields(required=("top_up", "at"), optional=("starts",))
     name, at = fields["top_up"].text(), fields["at"].instant()
     if name not in bands:
         raise fields["top_up"].error(f"the plan has no top-up {name!r}{known_names(bands)}")
     effective_at = quarter_floor(at)
     if effective_at < quarter_floor(start) or (end is not None and effective_at >= end):
         raise fields["at"].error("nothing can be bought outside the subscription")
-    return PurchaseDocument(bands[name], at)
+    starts = fields["starts"].choice(STARTS) if "starts" in fields else "now"
+    return PurchaseDocument(bands[name], at, starts)
 
 
 def _read_grants(fields: dict[str, Node], units: tuple[str, ...]) -> tuple[GrantDocument, ...]:

@@ -15,7 +15,14 @@ from itertools import count
 from typing import Final
 
 from agencyportal.core.money import round_money
-from agencyportal.core.periods import Period, iter_periods, quarter_ceil, quarter_floor
+from agencyportal.core.periods import (
+    Period,
+    iter_periods,
+    next_period,
+    quarter_ceil,
+    quarter_floor,
+    resolve_anchor,
+)
 
 from .auto_top_up import automatic_grants
 from .discounts import Agreed, Group, Start, taken_off
@@ -23,10 +30,11 @@ from .durations import Duration
 from .plan_documents import AllowanceDocument, PlanDocument, TopUpDocument
 from .proration import share_of
 from .rating import minimum_shortfall, overage_price
-from .scenario import GrantDocument, ScenarioDocument
+from .scenario import GrantDocument, ScenarioDocument, Starts
 from .settlement import Quarter, Usage, settle, usage_of
 from .simulation_result import Line, PeriodResult, SimulationResult, UnitResult, instant_text
-from .terms import closing_allowance, fee_amount, minimum_due
+from .strict_json import DocumentError
+from .terms import closing_allowance, fee_amount, minimum_due, opening_allowance
 from .waterfall import DEFAULT_PRIORITY, Grant, GrantKind, WaterfallResult
 
 ZERO: Final = Decimal(0)
@@ -74,6 +82,9 @@ class _Run:
         self.timezone: str = self.plan.timezone
         self.units = _units(scenario)
         self.bands = {band.name: band for band in self.plan.top_ups}
+        self.anchor = resolve_anchor(
+            quarter_floor(scenario.start), self.plan.interval, self.plan.anchor, self.timezone
+        )
         self.last_end = None if scenario.end is None else quarter_ceil(scenario.end)
         self.discounts = (*map(Agreed, self.plan.discounts), *scenario.discounts)
         self.begun: list[Start] = []
@@ -113,7 +124,7 @@ class _Run:
         grants = [*unit.carried, *self._period_grants(unit, period, usage.used)]
         grants += self._given(unit, period, is_first=is_first)
         bought = self._bought(unit, period)
-        grants += (grant for _, grant in bought)
+        grants += (grant for _, grant in bought if grant.effective_at < period.end)
         automatic = self._bought_automatically(unit, period, grants, usage)
         grants += (grant for _, grant in automatic)
         is_last = period.end == self.last_end
@@ -125,6 +136,7 @@ class _Run:
             for outcome in result.grants
             if outcome.remaining
         ]
+        unit.carried += (grant for _, grant in bought if grant.effective_at >= period.end)
         unit.rolled_over = result.rolled_over
         top_ups = [self._top_up_line(band) for band, _ in [*bought, *automatic]]
         return result, top_ups, list(self._overage_lines(unit, result, usage.cost))
@@ -175,15 +187,27 @@ class _Run:
     def _bought(self, unit: _Unit, period: Period) -> list[tuple[TopUpDocument, Grant]]:
         """Top-ups bought in this period before ``until``, in the order in which they were."""
         purchases = sorted(
-            (purchase.at, number, purchase.top_up)
+            (purchase.at, number, purchase.starts, purchase.top_up)
             for number, purchase in enumerate(self.scenario.purchases, start=1)
             if purchase.top_up.unit == unit.name
         )
         return [
-            (band, self._top_up_grant(f"top_up:{number}", band, at, period))
-            for at, number, band in purchases
+            (band, self._bought_grant(f"top_up:{number}", band, at, period, starts))
+            for at, number, starts, band in purchases
             if quarter_floor(at) in period and quarter_floor(at) < self.scenario.until
         ]
+
+    def _bought_grant(
+        self, name: str, band: TopUpDocument, at: datetime, period: Period, starts: Starts
+    ) -> Grant:
+        if starts == "now":
+            return self._top_up_grant(name, band, at, period)
+        plan = self.plan
+        end = self.scenario.end
+        following = next_period(period, plan.interval, self.anchor, self.timezone, end)
+        if following is None:
+            raise DocumentError("purchases", f"no period follows in which {band.name} could start")
+        return self._top_up_grant(name, band, following.start, following)
 
     def _bought_automatically(
         self, unit: _Unit, period: Period, grants: list[Grant], usage: Usage
@@ -198,8 +222,22 @@ class _Run:
             name = f"automatic:{unit.name}:{instant_text(period.start)}:{next(numbers)}"
             return self._top_up_grant(name, band, at, period)
 
-        made = automatic_grants(auto, band, grants, usage.buckets, make_grant)
+        planned = self._as_planned(unit, period, grants)
+        made = automatic_grants(auto, band, planned, usage.buckets, make_grant)
         return [(band, grant) for grant in made]
+
+    def _as_planned(self, unit: _Unit, period: Period, grants: list[Grant]) -> list[Grant]:
+        """The grants with the allowance that the period opens with: what it grows by at an early
+        end nobody knows while usage runs."""
+        if unit.allowance is None:
+            return grants
+        opening = opening_allowance(unit.allowance, period, self.timezone)
+        return [
+            replace(grant, quantity=opening)
+            if grant.kind is GrantKind.ALLOWANCE and grant.effective_at == period.start
+            else grant
+            for grant in grants
+        ]
 
     def _top_up_grant(self, name: str, band: TopUpDocument, at: datetime, period: Period) -> Grant:
         return Grant(

@@ -12,6 +12,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from billing.services.alerts import check_alerts
+from billing.services.attention import attend_all
 from billing.services.closing import close_due_periods
 from billing.services.invoicing import draft_invoices, issue_due_invoices
 from billing.services.late_usage import settle_late_usage
@@ -74,6 +75,12 @@ def tick_mail() -> int:
 def tick_alerts() -> int:
     """Tell people which thresholds their usage has reached."""
     return check_alerts(now=timezone.now(), limit=WORKSPACES)
+
+
+@shared_task
+def tick_policies() -> int:
+    """Buy what automatic top-ups call for and nobody has looked at yet."""
+    return attend_all(now=timezone.now(), limit=WORKSPACES)
 
 
 @shared_task

@@ -166,6 +166,11 @@ class WaterfallResult:
             for start, i, quantity in self._draws()
         ]
 
+    @property
+    def buckets(self) -> Sequence[tuple[datetime, Decimal]]:
+        """The usage that was burned, in time order."""
+        return self._buckets
+
     def consumption(self) -> list[Consumption]:
         """What each bucket took from each grant, in time and burn order."""
         return [

@@ -16,11 +16,13 @@ from typing import Any, Final
 from django.db import connection
 
 from clients.event_rows import RowMaker
+from clients.holding_sql import Held as Held
+from clients.holding_sql import enter_workspaces as enter_workspaces
+from clients.holding_sql import hold_workspace as hold_workspace
 from clients.json_sql import cast as _cast
 from clients.json_sql import execute as _execute
 from clients.json_sql import instant as _instant
 from clients.json_sql import rows as _rows
-from clients.models import Workspace
 from clients.services.measuring import MeasuredEvent
 from clients.tally import CountedEvent, Tally, WindowSum
 
@@ -61,40 +63,6 @@ _EVENT_COLUMNS: Final = {
 _KEY_COLUMNS: Final = {"source": "text", "external_id": "text"}
 _QUARTER_KEY: Final = {"unit_id": "bigint", "start": "timestamptz"}
 _DAY_KEY: Final = {"unit_id": "bigint", "day": "date", "label": "text", "model": "text"}
-
-
-_TURNSTILE: Final = 0x5750 << 48
-"""Keeps our advisory locks, numbered by workspace, apart from those of others."""
-
-
-def enter_workspaces(workspace_ids: Sequence[int], *, alone: bool = False) -> None:
-    """Queue for workspaces, one after the other as given, until this transaction ends: shared
-    with others or alone.
-
-    Row locks are not fair: recorders that come and go would keep a shared lock on the row for
-    ever, and whoever wants it alone would never get it. Here who asks first is served first. It
-    orders access and no more; the guard is the lock on the row, taken after this. On SQLite a
-    transaction is the only writer anyway.
-    """
-    if connection.vendor == "postgresql":
-        lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
-        with connection.cursor() as cursor:
-            keys = [_TURNSTILE + workspace_id for workspace_id in workspace_ids]
-            cursor.execute(f"SELECT {lock}(key) FROM unnest(%s::bigint[]) AS key", [keys])
-
-
-def hold_workspace(workspace_id: int) -> dt.datetime | None:
-    """Keep others from settling the workspace until this transaction ends; its settled_until.
-
-    Shared with other recorders.
-    """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT 1 FROM clients_workspace WHERE id = %s FOR SHARE", [workspace_id]
-            )
-    # A statement of its own, so that it sees what whoever held the row before has written.
-    return Workspace.objects.values_list("settled_until", flat=True).get(pk=workspace_id)
 
 
 # --- Events ------------------------------------------------------------------------------------

@@ -137,6 +137,8 @@ class Tally:
     windows: dict[int, WindowSum] = field(default_factory=dict)
     spans: dict[int, Span] = field(default_factory=dict)
     """By window, the first and the last quarter hour whose quantity changes."""
+    costs: dict[int, int] = field(default_factory=dict)
+    """By window, what its calls cost, whoever pays."""
     _known: dict[tuple[int, int, int, str, str], _Rows] = field(default_factory=dict)
 
     def add_event(self, event: CountedEvent) -> None:
@@ -157,6 +159,8 @@ class Tally:
         day.platform_cost += event.platform_cost
         day.agency_cost += event.agency_cost
         rows.window.events += 1
+        cost = event.platform_cost + event.agency_cost
+        self.costs[event.place.window_id] = self.costs.get(event.place.window_id, 0) + cost
         if not event.is_unique:
             self._add_quantity(rows, event.place.window_id, event.quantity)
 

@@ -10,8 +10,9 @@ from rest_framework.response import Response
 
 from agencyportal.api.authentication import ScopedView
 from agencyportal.core.money import plain
+from billing.selectors.caps import CapUse, caps_over
 from billing.selectors.usage import UnitBalance, unit_balances
-from clients.models import WorkspaceKey
+from clients.models import CapLevel, WorkspaceKey
 
 
 class BalanceView(ScopedView):
@@ -20,8 +21,13 @@ class BalanceView(ScopedView):
     required_scope = WorkspaceKey.Scope.READ
 
     def get(self, request: Request) -> Response:  # noqa: ARG002
-        found = unit_balances(workspace=self.workspace, now=timezone.now())
-        return Response({"units": [_shown(balance) for balance in found]})
+        now = timezone.now()
+        found = unit_balances(workspace=self.workspace, now=now)
+        caps = caps_over(workspace=self.workspace, now=now)
+        told = [cap for cap in caps if cap.level != CapLevel.AGENCY]
+        return Response(
+            {"units": [_shown(balance) for balance in found], "caps": [_cap(cap) for cap in told]}
+        )
 
 
 def _shown(balance: UnitBalance) -> dict[str, Any]:
@@ -35,6 +41,23 @@ def _shown(balance: UnitBalance) -> dict[str, Any]:
         "remaining": plain(balance.remaining),
         "overage": plain(balance.overage),
         "cap": None if balance.cap is None else plain(balance.cap),
+        "cap_left": None if balance.cap_left is None else plain(balance.cap_left),
         "resets_at": balance.resets_at.isoformat().replace("+00:00", "Z"),
         "policy": balance.policy,
+    }
+
+
+def _cap(cap: CapUse) -> dict[str, Any]:
+    """What an agency's own cap over all of its clients has left is not for one of them to know."""
+    return {
+        "scope": CapLevel(cap.level).name.lower(),
+        "kind": cap.kind,
+        "unit": cap.unit.slug if cap.unit else None,
+        "currency": cap.currency or None,
+        "month": f"{cap.month:%Y-%m}",
+        "limit": plain(cap.limit),
+        "used": plain(cap.used),
+        "reserved": plain(cap.held),
+        "left": plain(cap.left),
+        "set_by": cap.set_by,
     }

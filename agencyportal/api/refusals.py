@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from django.db import OperationalError
 
 from agencyportal.core.problems import FieldError, Problem, ProblemError
-from billing.refusals import RefusedError
-from billing.services.reservations import ConflictError, NotAdmittedError
+from billing.refusals import NotAdmittedError, RefusedError
+from billing.services.reservations import ConflictError
 from clients.submission import EventsRefused
 
 _logger = logging.getLogger(__name__)
@@ -22,11 +22,13 @@ def as_problems() -> Iterator[None]:
     try:
         yield
     except NotAdmittedError as refused:
-        raise ProblemError(Problem(402, str(refused))) from None
+        more = {"cap": refused.cap} if refused.cap else {}
+        raise ProblemError(Problem(402, str(refused), more=more)) from None
     except ConflictError as refused:
         raise ProblemError(Problem(409, str(refused))) from None
     except RefusedError as refused:
-        raise ProblemError(Problem(400, str(refused))) from None
+        errors = [FieldError(str(refused), refused.field)] if refused.field else []
+        raise ProblemError(Problem(400, str(refused), errors=errors)) from None
     except EventsRefused as refused:
         errors = [FieldError(message, field) for _, field, message in refused.errors]
         raise invalid(errors) from None

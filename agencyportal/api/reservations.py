@@ -31,6 +31,7 @@ from billing.services.reservations import (
 )
 from clients.metering import MAX_QUANTITY, PLACES
 from clients.models import UsageUnit, WorkspaceKey
+from clients.services.pricing import LIST_CURRENCY
 from clients.submission import MalformedError, SubmittedEvent, decode, event_from
 
 _object: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
@@ -53,7 +54,13 @@ class ReservationRequest(serializers.Serializer[Any]):
         min_value=Decimal(0),
         required=False,
         allow_null=True,
-        help_text="What the call may cost. Read, and not held: units are what is capped.",
+        help_text="What the call may cost, held against caps on cost. Left out or null, the call "
+        "is let in while such a cap has something left.",
+    )
+    cost_currency = serializers.CharField(
+        max_length=3,
+        default=LIST_CURRENCY,
+        help_text="Of `cost`, as in an event; converted to the client's at today's rate.",
     )
     ttl_seconds = serializers.IntegerField(
         min_value=1,
@@ -64,7 +71,7 @@ class ReservationRequest(serializers.Serializer[Any]):
 
 
 class ReservationsView(ScopedView):
-    """Hold units before a call, so that many at once never pass the cap.
+    """Hold units and cost before a call, so that many at once never pass a cap.
 
     With an `Idempotency-Key`, the same call again answers with the same reservation.
     """
@@ -83,6 +90,8 @@ class ReservationsView(ScopedView):
                 workspace=self.workspace,
                 unit=unit,
                 quantity=wanted.validated_data["quantity"],
+                cost=wanted.validated_data.get("cost"),
+                cost_currency=wanted.validated_data["cost_currency"],
                 ttl=dt.timedelta(seconds=wanted.validated_data["ttl_seconds"]),
                 now=timezone.now(),
                 key=_idempotency_key(request),
@@ -150,7 +159,15 @@ def shown(row: Reservation) -> dict[str, Any]:
         "event": None if row.event is None else row.event.external_id,
         "committed": None if row.event is None else plain(row.event.quantity),
         "overshoot": plain(row.overshoot),
+        "cost": plain(row.cost),
+        "committed_cost": _committed_cost(row),
+        "cost_overshoot": plain(row.cost_overshoot),
     }
+
+
+def _committed_cost(row: Reservation) -> str | None:
+    cost = row.event.client_cost if row.event is not None else None
+    return None if cost is None else plain(cost)
 
 
 def _instant(value: dt.datetime) -> str:

@@ -149,7 +149,7 @@ def _describe_reservations() -> None:
             201,
             ReservationShape,
             on_400=_BAD,
-            on_402="The cap does not allow it.",
+            on_402="What is left or a cap does not allow it; `cap` says which.",
             on_409="The Idempotency-Key held something else.",
         ),
     )(ReservationsView.post)

@@ -15,6 +15,21 @@ class FieldProblem(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
+class RefusedByCap(serializers.Serializer[Any]):
+    """Which cap refused; of the agency's own, no figures."""
+
+    scope = serializers.CharField(help_text="workspace, client or agency.")
+    kind = serializers.CharField()
+    unit = serializers.CharField(allow_null=True)
+    currency = serializers.CharField(allow_null=True)
+    month = serializers.CharField()
+    limit = serializers.CharField(required=False)
+    used = serializers.CharField(required=False)
+    reserved = serializers.CharField(required=False)
+    left = serializers.CharField(required=False)
+    set_by = serializers.CharField(required=False, allow_null=True)
+
+
 class ProblemDetails(serializers.Serializer[Any]):
     """RFC 9457."""
 
@@ -23,6 +38,7 @@ class ProblemDetails(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     errors = FieldProblem(many=True, required=False)  # type: ignore[assignment]
+    cap = RefusedByCap(required=False)
 
 
 class RecordedEvents(serializers.Serializer[Any]):
@@ -47,12 +63,29 @@ class UnitBalanceShape(serializers.Serializer[Any]):
     remaining = decimal("What usage could burn now.")
     overage = decimal("The part of what is used that no credit covered.")
     cap = decimal("What usage can come to before it is refused.", allow_null=True)
+    cap_left = decimal("What is neither used nor held of that.", allow_null=True)
     resets_at = serializers.DateTimeField(help_text="When the period ends.")
     policy = serializers.CharField(help_text="What happens past the last credit.")
 
 
+class CapShape(serializers.Serializer[Any]):
+    """A cap of the workspace or its client, in the periods that begin in a month."""
+
+    scope = serializers.CharField(help_text="workspace or client.")
+    kind = serializers.CharField(help_text="units, cost (routed) or spend (overage, top-ups).")
+    unit = serializers.CharField(allow_null=True, help_text="Slug, of units.")
+    currency = serializers.CharField(allow_null=True, help_text="Of money.")
+    month = serializers.CharField(help_text="As in 2026-03.")
+    limit = decimal("What it may come to.")
+    used = decimal("Counted so far.")
+    reserved = decimal("Held by open reservations.")
+    left = decimal("Neither used nor held.")
+    set_by = serializers.CharField(help_text="agency or client.")
+
+
 class BalanceShape(serializers.Serializer[Any]):
     units = UnitBalanceShape(many=True)
+    caps = CapShape(many=True)
 
 
 class UsageTotalShape(serializers.Serializer[Any]):
@@ -138,3 +171,6 @@ class ReservationShape(serializers.Serializer[Any]):
     event = serializers.CharField(allow_null=True, help_text="Id of the committed event.")
     committed = decimal("Units that the event counts.", allow_null=True)
     overshoot = decimal("Units committed beyond what was held.")
+    cost = decimal("Routed cost held, in the client's currency.")
+    committed_cost = decimal("What the event cost.", allow_null=True)
+    cost_overshoot = decimal("Cost committed beyond what was held.")

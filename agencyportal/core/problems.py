@@ -49,6 +49,8 @@ class Problem:
     type: str = "about:blank"
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Further members, by name (RFC 9457, "extension members")."""
 
     def body(self) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -59,7 +61,7 @@ class Problem:
         }
         if self.errors:
             body["errors"] = [asdict(error) for error in self.errors]
-        return body
+        return {**self.more, **body}
 
 
 class ProblemError(Exception):

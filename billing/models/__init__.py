@@ -1,6 +1,7 @@
 """What clients pay: plans, subscriptions, periods, credit, charges, invoices, payments."""
 
 from .alerts import Alert, AlertCrossing, AlertKind, AlertRule, AlertsRead
+from .caps import Cap
 from .credits import CreditGrant, GrantRevocation, GrantUse, PeriodUsage, TopUpPurchase
 from .discounts import DiscountScope, PlanDiscount, SubscriptionDiscount
 from .invoices import (
@@ -37,6 +38,7 @@ __all__ = [
     "AlertRule",
     "AlertsRead",
     "BillingPeriod",
+    "Cap",
     "Charge",
     "ChargeVoid",
     "CollectedBy",

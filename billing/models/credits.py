@@ -33,6 +33,9 @@ class TopUpPurchase(AppendOnlyModel):
     price = MoneyField()
     currency = CurrencyField()
     purchased_at = models.DateTimeField()
+    starts_at = models.DateTimeField(
+        null=True, blank=True, help_text="Usable from then on; empty: at once."
+    )
     purchased_by = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )

@@ -7,7 +7,7 @@ import datetime as dt
 from django.db import models
 from django.utils.timezone import now
 
-from agencyportal.core.fields import QuantityField
+from agencyportal.core.fields import MoneyField, NanosField, QuantityField
 from agencyportal.core.money import plain
 from agencyportal.core.tenancy import ScopedQuerySet
 from clients.models import Agency, UsageEvent, UsageUnit, UsageWindow, Workspace
@@ -44,6 +44,8 @@ class Reservation(models.Model):
     unit = models.ForeignKey(UsageUnit, on_delete=models.PROTECT, related_name="+")
     window = models.ForeignKey(UsageWindow, on_delete=models.PROTECT, related_name="reservations")
     quantity = QuantityField()
+    cost = NanosField(default=0, help_text="Routed cost held, in the client's currency.")
+    spend = MoneyField(default=0, help_text="Overage held, as priced when it was reserved.")
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
     reserved_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -52,6 +54,7 @@ class Reservation(models.Model):
         UsageEvent, on_delete=models.PROTECT, null=True, blank=True, related_name="reservation"
     )
     overshoot = QuantityField(default=0, help_text="Units committed beyond what was reserved.")
+    cost_overshoot = NanosField(default=0, help_text="Cost committed beyond what was reserved.")
     key = models.CharField(
         max_length=255, null=True, blank=True, help_text="The caller's Idempotency-Key."
     )
@@ -63,7 +66,10 @@ class Reservation(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("workspace", "key"), name="reservation_once_per_key"),
             models.CheckConstraint(
-                condition=models.Q(quantity__gt=0, overshoot__gte=0), name="reservation_positive"
+                condition=models.Q(
+                    quantity__gt=0, overshoot__gte=0, cost__gte=0, cost_overshoot__gte=0
+                ),
+                name="reservation_positive",
             ),
             models.CheckConstraint(
                 condition=models.Q(state="open", settled_at__isnull=True)

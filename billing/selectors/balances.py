@@ -54,6 +54,8 @@ class Balance:
     used: Decimal
     remaining: Decimal
     result: WaterfallResult
+    cost: Decimal
+    allowance: AllowanceDocument | None
     ahead: Decimal = ZERO
     """Used beyond the days' share, where another plan takes over: that one gives so much less."""
 
@@ -102,8 +104,8 @@ class UnusedCredit(NamedTuple):
     unused: Decimal
 
 
-Held = Mapping[int, Sequence[tuple[dt.datetime, Decimal]]]
-"""By unit: quarter hours with quantities that may yet be used in them."""
+Held = Mapping[int, Sequence[tuple[dt.datetime, Decimal, Decimal]]]
+"""By unit: quarter hours with quantities that may yet be used in them, and what that may cost."""
 
 
 def balances(*, workspace: Workspace, now: dt.datetime, held: Held | None = None) -> list[Balance]:
@@ -159,12 +161,27 @@ def unused_credit(*, workspace: Workspace, now: dt.datetime) -> list[UnusedCredi
     return list(found.values())
 
 
-def held_by(workspace: Workspace) -> Held:
+def open_balances(
+    *, workspace: Workspace, until: dt.datetime, held: Held | None = None, grows: bool = True
+) -> list[list[Balance]]:
+    """The units of every open period that begins by ``until``, in order, each as it would close;
+    without ``grows`` the last one's allowance is taken as it was planned.
+
+    With ``held``, what is held counts as if it were used.
+    """
+    periods = _open_periods(workspace, until)
+    if not periods:
+        return []
+    return list(_settled_in_thought(workspace, periods, until, held, grows=grows))
+
+
+def held_by(workspace: Workspace) -> dict[int, list[tuple[dt.datetime, Decimal, Decimal]]]:
     """What a workspace's open reservations hold, each at its own quarter hour."""
-    held: defaultdict[int, list[tuple[dt.datetime, Decimal]]] = defaultdict(list)
+    held: defaultdict[int, list[tuple[dt.datetime, Decimal, Decimal]]] = defaultdict(list)
     rows = Reservation.objects.open().filter(workspace=workspace)
-    for unit_id, reserved_at, quantity in rows.values_list("unit_id", "reserved_at", "quantity"):
-        held[unit_id].append((quarter_floor(reserved_at), quantity))
+    columns = ("unit_id", "reserved_at", "quantity", "cost")
+    for unit_id, at, quantity, cost in rows.values_list(*columns):
+        held[unit_id].append((quarter_floor(at), quantity, cost))
     return held
 
 
@@ -179,18 +196,26 @@ def _open_periods(workspace: Workspace, now: dt.datetime) -> list[BillingPeriod]
 
 
 def _settled_in_thought(
-    workspace: Workspace, periods: Sequence[BillingPeriod], now: dt.datetime, held: Held | None
+    workspace: Workspace,
+    periods: Sequence[BillingPeriod],
+    now: dt.datetime,
+    held: Held | None,
+    *,
+    grows: bool | None = None,
 ) -> Iterator[list[Balance]]:
-    """Each open period as it would be settled now, opening with what the one before leaves."""
+    """Each open period as it would be settled now, opening with what the one before leaves.
+
+    ``grows``: whether the last one's allowance may grow with usage; by default, unless ``held``.
+    """
     counted = _counted(workspace, periods, held or {})
     known: dict[int, Terms] = {}
     carried = _Carried()
     for period in periods:
         version = period.plan_version
         terms = known.get(version.pk) or known.setdefault(version.pk, terms_of(version))
-        grows = held is None or period is not periods[-1]
+        may_grow = (held is None if grows is None else grows) or period is not periods[-1]
         found = [
-            _balance(period, unit, allowance, grants, now, counted[unit.pk], grows=grows)
+            _balance(period, unit, allowance, grants, now, counted[unit.pk], grows=may_grow)
             for unit, allowance, grants in _opened(period, terms, carried)
         ]
         yield found
@@ -212,7 +237,7 @@ def _counted(
     for unit_id, quarters in rows.items():
         found[unit_id] += (Quarter(*quarter) for quarter in quarters)
     for unit_id, buckets in held.items():
-        found[unit_id] += (Quarter(at, quantity, ZERO, ZERO) for at, quantity in buckets)
+        found[unit_id] += (Quarter(at, quantity, cost, ZERO) for at, quantity, cost in buckets)
     return found
 
 
@@ -274,6 +299,8 @@ def _balance(
         remaining=result.available(quarter_floor(now)),
         result=result,
         ahead=end.ahead,
+        cost=usage.cost,
+        allowance=allowance,
     )
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from agencyportal.core.periods import local_date
 from billing.capacity import capacity_of
 from billing.models import BillingPeriod
-from clients.models import UsageUnit, UsageWindow, Workspace
+from clients.models import CapLevel, UsageUnit, UsageWindow, Workspace
 from clients.selectors import by_label_and_model, daily
 
 from .balances import Balance, balances
+from .caps import CapUse, caps_over
 
 ZERO = Decimal(0)
 ONE_DAY = dt.timedelta(days=1)
@@ -29,7 +30,9 @@ class UnitBalance:
     ``promotional``: the part of it that was given as a promotion.
     ``used``: counted so far; ``overage`` is the part of it that no credit covered.
     ``remaining``: what usage could burn now; ``reserved`` is the part of it that is held.
-    ``cap``: what usage can come to before it is blocked; None where nothing blocks it.
+    ``cap``: what usage can come to before it is refused, by the policy or a cap on the
+    workspace's units; None where nothing refuses it. ``cap_left``: what of that, and of what the
+    client's cap allows, is neither used nor held.
     ``policy``: what happens past the last credit (`PlanAllowance.Policy`).
     """
 
@@ -43,6 +46,7 @@ class UnitBalance:
     remaining: Decimal
     overage: Decimal
     cap: Decimal | None
+    cap_left: Decimal | None
     resets_at: dt.datetime
     policy: str
 
@@ -62,10 +66,25 @@ def unit_balances(*, workspace: Workspace, now: dt.datetime) -> list[UnitBalance
         return []
     held = UsageWindow.objects.filter(workspace=workspace, start__lte=now, end__gt=now)
     reserved = dict(held.values_list("unit_id", "reserved"))
-    return [_unit_balance(balance, reserved, now) for balance in found]
+    caps = [
+        cap
+        for cap in caps_over(workspace=workspace, now=now)
+        if cap.unit is not None and cap.level != CapLevel.AGENCY
+    ]
+    return [_unit_balance(balance, reserved, caps, now) for balance in found]
 
 
-def _unit_balance(balance: Balance, reserved: dict[int, Decimal], now: dt.datetime) -> UnitBalance:
+def _unit_balance(
+    balance: Balance, reserved: dict[int, Decimal], caps: Sequence[CapUse], now: dt.datetime
+) -> UnitBalance:
+    mine = [cap for cap in caps if cap.unit == balance.unit]
+    limits = [cap.limit for cap in mine if cap.level == CapLevel.WORKSPACE]
+    rests = [cap.left for cap in mine]
+    if balance.blocks:
+        limit = capacity_of(balance.result, balance.bounds, now).limit
+        limits.append(limit)
+        taken = balance.used + reserved.get(balance.unit.pk, ZERO)
+        rests.append(max(ZERO, limit - taken))
     return UnitBalance(
         unit=balance.unit,
         period=balance.period,
@@ -76,7 +95,8 @@ def _unit_balance(balance: Balance, reserved: dict[int, Decimal], now: dt.dateti
         reserved=reserved.get(balance.unit.pk, ZERO),
         remaining=balance.remaining,
         overage=balance.overage,
-        cap=capacity_of(balance.result, balance.bounds, now).limit if balance.blocks else None,
+        cap=min(limits, default=None),
+        cap_left=min(rests, default=None),
         resets_at=balance.resets_at,
         policy=balance.policy,
     )

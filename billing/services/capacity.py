@@ -16,6 +16,8 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+from django.db.models import Q
+
 from agencyportal.core.locks import lock_rows
 from agencyportal.core.periods import quarter_floor
 from billing.capacity import capacity_of
@@ -57,8 +59,13 @@ def give_back(
     """
     first = UsageWindow.objects.filter(pk__in=[window_id for window_id, _, _ in freed])
     starts = min(first.values_list("start", flat=True))
+    # Of later windows only those that something is cached in, which recording has locked, too:
+    # nothing comes after the balances of caps.
+    known = Q(pk__in=[pk for pk, _, _ in freed]) | Q(available_until__isnull=False)
     windows = lock_rows(
-        UsageWindow.objects.filter(workspace_id=workspace_id, unit_id=unit_id, start__gte=starts)
+        UsageWindow.objects.filter(
+            known, workspace_id=workspace_id, unit_id=unit_id, start__gte=starts
+        )
     )
     for window in windows:
         mine = [(at, quantity) for window_id, at, quantity in freed if window_id == window.pk]

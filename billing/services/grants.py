@@ -14,6 +14,8 @@ from billing.waterfall import DEFAULT_PRIORITY, GrantKind
 from clients.models import UsageUnit, User, Workspace
 from clients.services import windows
 
+from . import spend
+
 LONGEST_KEY = 150
 LONGEST_REASON = 500
 GIVEN_KINDS = (GrantKind.ADJUSTMENT, GrantKind.PROMOTIONAL)
@@ -74,6 +76,7 @@ def adjust(
         return earlier
     _refuse_unfit(grant, kind, now)
     grant.save(force_insert=True)
+    spend.look_everywhere(workspace=locked)  # credit of an earlier time may cover overage
     return grant
 
 

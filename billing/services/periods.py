@@ -58,7 +58,12 @@ def make_periods(
     windows.open_windows(
         [
             windows.Opening(
-                period.subscription.workspace, unit, period.start, period.end, period.timezone
+                period.subscription.workspace,
+                unit,
+                period.start,
+                period.end,
+                period.timezone,
+                attention_at=attention_of(terms[period.plan_version_id], unit.slug),
             )
             for period in made
             for unit in terms[period.plan_version_id].units.values()
@@ -72,6 +77,16 @@ def make_periods(
     fees = [fee for period in made for fee in _fees(period, terms[period.plan_version_id], now)]
     Charge.objects.bulk_create([*fees, *discount_lines(made, terms, now=now, charges=fees)])
     return made
+
+
+def attention_of(terms: Terms, slug: str) -> Decimal | None:
+    """What a new window has to come to for its policy to be looked at: anything, where usage can
+    make it act."""
+    acts = any(
+        allowance.unit == slug and allowance.overage.auto_top_up is not None
+        for allowance in terms.plan.allowances
+    )
+    return Decimal(0) if acts else None
 
 
 def _last_periods(subscriptions: Iterable[Subscription]) -> dict[int, BillingPeriod]:

@@ -142,7 +142,7 @@ def _terms(
         anchor=anchor_of(version),
         fees=tuple(map(_fee_document, fees)),
         allowances=tuple(map(_allowance_document, allowances)),
-        top_ups=tuple(map(_band_document, top_ups)),
+        top_ups=tuple(map(band_document, top_ups)),
         minimum_commitment=version.minimum_commitment,
         discounts=tuple(map(discount_document, discounts)),
     )
@@ -336,7 +336,8 @@ def _allowance_document(row: PlanAllowance) -> AllowanceDocument:
     )
 
 
-def _band_document(row: TopUpBand) -> TopUpDocument:
+def band_document(row: TopUpBand) -> TopUpDocument:
+    """A band as the cores read it. Reads ``row.unit``."""
     return TopUpDocument(
         unit=row.unit.slug,
         name=row.name,

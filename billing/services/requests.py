@@ -11,6 +11,7 @@ from billing.refusals import RefusedError
 from clients.models import AgencyMember, ClientMember, User, Workspace
 from clients.services import windows
 
+from .caps import make_ready
 from .purchases import buy_on_account
 
 LONGEST_NOTE = 500
@@ -61,6 +62,7 @@ def approve_request(*, request: TopUpRequest, decided_by: User, now: dt.datetime
     Raises RefusedError for a request that was declined, for somebody who may not decide, and
     where `buy_on_account` refuses. Locks the workspace's row, then the request.
     """
+    make_ready(workspace=request.workspace, now=now)
     found = _locked(request, decided_by)
     if found.state == TopUpRequest.State.DECLINED:
         raise RefusedError(f"The request for {found.band} was declined; ask again.")

@@ -1,10 +1,11 @@
 """Units held before a call and settled after it: a cap is a cap (ENGINE 8).
 
-The guard is one conditional UPDATE of the balance row, `used + reserved + q <= available`; of any
-number at once, no more get in than fit. Everything else here decides what happens around it.
+The guard is one conditional UPDATE of the balance row, `used + reserved + q <= available`, and one
+of each cap's balance (`cap_holding`); of any number at once, no more get in than fit. Everything
+else here decides what happens around it.
 
-Lock order: workspace (shared) -> reservation -> events ... -> windows, as in recording. Where what
-is available has to be worked out again, the workspace alone.
+Lock order: workspace (shared) -> reservation -> events ... -> windows -> balances of caps, as in
+recording. Where what is available has to be worked out again, the workspace alone.
 """
 
 from __future__ import annotations
@@ -13,51 +14,51 @@ import datetime as dt
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import groupby
 from typing import Final
 
-import msgspec
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
-from agencyportal.core.claims import claim
-from agencyportal.core.locks import lock_row
 from agencyportal.core.money import plain
+from agencyportal.core.periods import quarter_floor
 from billing.models import Reservation
-from billing.refusals import RefusedError
-from clients.models import UsageEvent, UsageUnit, UsageWindow, Workspace
+from billing.refusals import NotAdmittedError, RefusedError
+from billing.selectors.balances import held_by
+from clients.caps import month_of
+from clients.models import CapBalance, UsageUnit, UsageWindow, Workspace
 from clients.services import windows
-from clients.services.recording import SubmittedEvent, record_events
+from clients.services.pricing import LIST_CURRENCY, to_client_currency
 
-from . import capacity
+from . import capacity, spend
+from .cap_balances import BalancesMissingError
+from .cap_holding import hold as hold_caps
+from .caps import make_missing
+from .settling import (
+    Committed,
+    ConflictError,
+    commit_reservation,
+    expire_each,
+    expire_of,
+    expire_reservations,
+    release_reservation,
+)
+
+__all__ = [
+    "Committed",
+    "ConflictError",
+    "NotAdmittedError",
+    "commit_reservation",
+    "expire_reservations",
+    "release_reservation",
+    "reserve",
+]
 
 DEFAULT_TTL: Final = dt.timedelta(minutes=5)
 LONGEST_TTL: Final = dt.timedelta(hours=1)
 """Well inside the usual grace, so that what was held in a period is settled before it closes."""
 
 LONGEST_KEY: Final = 255
-State = Reservation.State
 ZERO = Decimal(0)
-
-
-class NotAdmittedError(RefusedError):
-    """The cap does not allow it; nothing is held."""
-
-
-class ConflictError(RefusedError):
-    """The reservation was settled another way already, or its key or event stands for another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A committed reservation; ``is_new``: by this call, not by an earlier one with its event."""
-
-    reservation: Reservation
-    event: UsageEvent
-    is_new: bool
-
-
-# --- Reserving ---------------------------------------------------------------------------------
 
 
 def reserve(
@@ -66,22 +67,26 @@ def reserve(
     unit: UsageUnit,
     quantity: Decimal,
     now: dt.datetime,
+    cost: Decimal | None = None,
+    cost_currency: str = LIST_CURRENCY,
     ttl: dt.timedelta = DEFAULT_TTL,
     key: str | None = None,
 ) -> Reservation:
     """Hold ``quantity`` of a unit until it is settled, or ``ttl`` has passed.
 
-    ``key`` is the caller's idempotency key within the workspace: asked for again, it answers with
-    the reservation that is there, whatever has become of it.
+    ``cost``: what the call may cost, held against cost caps in the client's currency at the rate
+    of ``now``. ``key`` is the caller's idempotency key within the workspace: asked for again, it
+    answers with the reservation that is there, whatever has become of it.
 
-    Raises NotAdmittedError where what is left does not cover it, and outside a package that has
-    the unit; RefusedError for a quantity or a time that is none, and for a key that held
-    something else. Commits on its own.
+    Raises NotAdmittedError where what is left or a cap does not cover it, and outside a package
+    that has the unit; RefusedError for a quantity, cost or time that is none, for a cost without
+    an exchange rate, and for a key that held something else. Commits on its own.
     """
     _refuse_unfit(quantity, ttl, key)
-    wanted = _Wanted(workspace, unit, quantity, now, ttl, key)
+    client_cost = None if cost is None else _client_cost(workspace, cost, cost_currency, now)
+    wanted = _Wanted(workspace, unit, quantity, client_cost, now, ttl, key)
     try:
-        outcome = _reserve_shared(wanted) or _reserve_alone(wanted)
+        outcome = _attempt(wanted)
     except IntegrityError:
         earlier = _earlier(wanted)  # somebody with the same key came first
         if earlier is None:
@@ -92,11 +97,49 @@ def reserve(
     return outcome
 
 
+def _attempt(wanted: _Wanted) -> Reservation | NotAdmittedError:
+    """Reserve; again once what a cap counts in is made, or what ran out of others is freed."""
+    while True:
+        try:
+            outcome = _reserve_shared(wanted) or _reserve_alone(wanted)
+        except BalancesMissingError as error:
+            make_missing(error.missing)
+            continue
+        is_capped = isinstance(outcome, NotAdmittedError) and bool(outcome.cap)
+        if is_capped and _expire_of_agency(wanted.workspace.agency_id, wanted.now):
+            continue
+        return outcome
+
+
+def _expire_of_agency(agency_id: int, now: dt.datetime) -> int:
+    """Free what ran out at any workspace that counts in the same caps."""
+    overdue = Reservation.objects.overdue(now).filter(agency=agency_id)
+    return expire_each(overdue, now, limit=None)
+
+
+def _client_cost(workspace: Workspace, cost: Decimal, currency: str, now: dt.datetime) -> Decimal:
+    if cost < 0:
+        raise RefusedError("A call costs nothing or more.", field="cost")
+    try:
+        converted = to_client_currency(workspace=workspace, amount=cost, currency=currency, at=now)
+    except ValueError as error:
+        raise RefusedError(str(error), field="cost") from None
+    if converted is None:
+        raise RefusedError(
+            f"There is no exchange rate from {currency} to {workspace.client.currency}, so the "
+            f"cost cannot be held; name it in {workspace.client.currency}.",
+            field="cost_currency",
+        )
+    return converted
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     workspace: Workspace
     unit: UsageUnit
     quantity: Decimal
+    cost: Decimal | None
+    """In the client's currency; None: not known."""
     now: dt.datetime
     ttl: dt.timedelta
     key: str | None
@@ -114,12 +157,12 @@ def _refuse_unfit(quantity: Decimal, ttl: dt.timedelta, key: str | None) -> None
 @transaction.atomic
 def _reserve_shared(wanted: _Wanted) -> Reservation | NotAdmittedError | None:
     """The usual way, beside recorders and others who reserve; None: look closer."""
-    windows.hold_workspace(wanted.workspace.pk)
+    is_capped = windows.hold_workspace(wanted.workspace.pk)
     if (earlier := _earlier(wanted)) is not None:
         return earlier
     window = _window(wanted)
-    if _take(window, wanted):
-        return _hold(window, wanted)
+    if (outcome := _admit(window, wanted, is_capped=is_capped)) is not None:
+        return outcome
     window.refresh_from_db()
     overdue = Reservation.objects.overdue(wanted.now).filter(workspace=wanted.workspace)
     if capacity.is_known(window, wanted.now) and not overdue.exists():
@@ -135,14 +178,47 @@ def _reserve_alone(wanted: _Wanted) -> Reservation | NotAdmittedError:
     windows.lock_workspace(wanted.workspace.pk, changes_credit=False)
     if (earlier := _earlier(wanted)) is not None:
         return earlier
-    _expire(wanted.workspace.pk, wanted.now, limit=None)
+    expire_of(wanted.workspace.pk, wanted.now, limit=None)
     window = _window(wanted)
     if not capacity.is_known(window, wanted.now):
         capacity.work_out(workspace=wanted.workspace, now=wanted.now)
-    if _take(window, wanted):
-        return _hold(window, wanted)
+    is_capped = CapBalance.objects.over(wanted.workspace).exists()
+    if (outcome := _admit(window, wanted, is_capped=is_capped)) is not None:
+        return outcome
     window.refresh_from_db()
     return _not_admitted(window, wanted)
+
+
+def _admit(
+    window: UsageWindow, wanted: _Wanted, *, is_capped: bool
+) -> Reservation | NotAdmittedError | None:
+    """Take it from the window and from every cap, or from none. None: the window has no room."""
+    if not is_capped:
+        return _hold(window, wanted, ZERO) if _take(window, wanted) else None
+    try:
+        with transaction.atomic():
+            if not _take(window, wanted):
+                return None
+            month = month_of(window.start)
+            overage = hold_caps(
+                wanted.workspace,
+                month=month,
+                unit_id=wanted.unit.pk,
+                quantity=wanted.quantity,
+                cost=wanted.cost,
+                spend=lambda: _more_overage(wanted, month),
+                now=wanted.now,
+            )
+            return _hold(window, wanted, overage)
+    except NotAdmittedError as refused:
+        return refused
+
+
+def _more_overage(wanted: _Wanted, month: dt.date) -> Decimal:
+    """What the units would add to overage, priced as the next ones after all that is held."""
+    held = held_by(wanted.workspace)
+    held[wanted.unit.pk].append((quarter_floor(wanted.now), wanted.quantity, wanted.cost or ZERO))
+    return spend.hold_more(wanted.workspace, month, held)
 
 
 def _take(window: UsageWindow, wanted: _Wanted) -> bool:
@@ -153,7 +229,7 @@ def _take(window: UsageWindow, wanted: _Wanted) -> bool:
     return mine.update(reserved=F("reserved") + wanted.quantity) == 1
 
 
-def _hold(window: UsageWindow, wanted: _Wanted) -> Reservation:
+def _hold(window: UsageWindow, wanted: _Wanted, overage: Decimal) -> Reservation:
     return Reservation.objects.create(
         public_id=uuid.uuid4(),
         agency_id=wanted.workspace.agency_id,
@@ -161,6 +237,8 @@ def _hold(window: UsageWindow, wanted: _Wanted) -> Reservation:
         unit=wanted.unit,
         window=window,
         quantity=wanted.quantity,
+        cost=wanted.cost or ZERO,
+        spend=overage,
         reserved_at=wanted.now,
         expires_at=wanted.now + wanted.ttl,
         key=wanted.key,
@@ -199,119 +277,3 @@ def _not_admitted(window: UsageWindow, wanted: _Wanted) -> NotAdmittedError:
         f"of {plain(window.available or ZERO)}: {plain(window.used)} are used and "
         f"{plain(window.reserved)} are held. The period ends at {window.end:%Y-%m-%d %H:%M} UTC."
     )
-
-
-# --- Settling ----------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def commit_reservation(
-    *, reservation: Reservation, event: SubmittedEvent, now: dt.datetime
-) -> Committed:
-    """Record ``event`` at the reservation's time, whatever time it names, and free the rest.
-
-    More than was reserved is stored and stands in ``overshoot``. After it expired, a reservation
-    is committed all the same: the event is a fact, recorded like any other. Committed again with
-    the same event, it stays as it is.
-
-    Raises ConflictError for one that was released, or committed with another event, and for an
-    event that is there and belongs to another unit or reservation; RefusedError for another
-    unit's event; EventsRefused for one that cannot be recorded.
-    """
-    windows.hold_workspace(reservation.workspace_id)
-    row = lock_row(Reservation.objects.filter(pk=reservation.pk))
-    if row.state == State.RELEASED:
-        raise ConflictError("This reservation was released; report the event on its own.")
-    if row.state == State.COMMITTED:
-        return _committed_already(row, event)
-    if event.unit != row.unit.slug:
-        raise RefusedError(f"This reservation holds {row.unit.plural}, not “{event.unit}”.")
-    was_open = row.state == State.OPEN
-    stored = _record(row, event, now)
-    row.state = State.COMMITTED
-    row.settled_at = now
-    row.event = stored
-    row.overshoot = max(ZERO, stored.quantity - row.quantity)
-    row.save(update_fields=["state", "settled_at", "event", "overshoot"])
-    if was_open:
-        _give_back([row])
-    return Committed(row, stored, is_new=True)
-
-
-def _committed_already(row: Reservation, event: SubmittedEvent) -> Committed:
-    stored = row.event
-    if stored is None or (stored.source, stored.external_id) != event.key:
-        raise ConflictError("This reservation was committed already, with another event.")
-    return Committed(row, stored, is_new=False)
-
-
-def _record(row: Reservation, event: SubmittedEvent, now: dt.datetime) -> UsageEvent:
-    workspace = Workspace.objects.select_related("client").get(pk=row.workspace_id)
-    timed = msgspec.structs.replace(event, time=row.reserved_at)
-    record_events(workspace=workspace, events=[timed], now=now)
-    source, external_id = event.key
-    stored = UsageEvent.objects.get(workspace=workspace, source=source, external_id=external_id)
-    taken = Reservation.objects.filter(event=stored).exists()
-    if taken or stored.unit_id != row.unit_id:
-        raise ConflictError(f"The event “{external_id}” is there already and stands for another.")
-    return stored
-
-
-@transaction.atomic
-def release_reservation(*, reservation: Reservation, now: dt.datetime) -> Reservation:
-    """Free what is held; released again, or after it expired, it stays as it is.
-
-    Raises ConflictError for one that was committed.
-    """
-    windows.hold_workspace(reservation.workspace_id)
-    row = lock_row(Reservation.objects.filter(pk=reservation.pk))
-    if row.state == State.COMMITTED:
-        raise ConflictError("This reservation was committed already.")
-    if row.state == State.OPEN:
-        row.state = State.RELEASED
-        row.settled_at = now
-        row.save(update_fields=["state", "settled_at"])
-        _give_back([row])
-    return row
-
-
-def expire_reservations(*, now: dt.datetime, limit: int | None = None) -> int:
-    """Free the units of reservations whose time is over; returns how many there were.
-
-    One transaction for each workspace.
-    """
-    expired = 0
-    workspaces = Reservation.objects.overdue(now).order_by("workspace_id")
-    for workspace_id in workspaces.values_list("workspace_id", flat=True).distinct():
-        with transaction.atomic():
-            windows.hold_workspace(workspace_id)
-            left = None if limit is None else limit - expired
-            expired += _expire(workspace_id, now, limit=left)
-        if limit is not None and expired >= limit:
-            break
-    return expired
-
-
-AT_ONCE: Final = 1000
-
-
-def _expire(workspace_id: int, now: dt.datetime, *, limit: int | None) -> int:
-    overdue = Reservation.objects.overdue(now).filter(workspace_id=workspace_id)
-    expired = claim(
-        overdue.order_by("expires_at", "pk"),
-        set={"state": State.EXPIRED, "settled_at": now},
-        limit=AT_ONCE if limit is None else limit,
-    )
-    _give_back(list(Reservation.objects.filter(pk__in=expired)))
-    return len(expired)
-
-
-def _give_back(rows: list[Reservation]) -> None:
-    ordered = sorted(rows, key=lambda row: (row.unit_id, row.pk))
-    for unit_id, of_unit in groupby(ordered, key=lambda row: row.unit_id):
-        settled = list(of_unit)
-        capacity.give_back(
-            workspace_id=settled[0].workspace_id,
-            unit_id=unit_id,
-            freed=[(row.window_id, row.reserved_at, row.quantity) for row in settled],
-        )

@@ -1,5 +1,6 @@
 """Who they are, what they used, and what that cost."""
 
+from .caps import CapBalance, CapKind, CapLevel
 from .conflicts import EventConflict
 from .corrections import UsageCorrection
 from .parties import Agency, AgencyMember, Client, ClientMember, Party, Platform
@@ -12,6 +13,9 @@ from .workspaces import CostPayer, Workspace, WorkspaceKey
 __all__ = [
     "Agency",
     "AgencyMember",
+    "CapBalance",
+    "CapKind",
+    "CapLevel",
     "Client",
     "ClientMember",
     "CostPayer",

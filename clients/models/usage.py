@@ -142,6 +142,13 @@ class UsageWindow(models.Model):
     watched = QuantityField(
         null=True, help_text="What `used` was when alerts were last looked at; null: look again."
     )
+    attention_at = QuantityField(
+        null=True,
+        help_text="When `used` reaches this, billing looks (automatic top-ups). Null: never.",
+    )
+    attended = QuantityField(
+        null=True, help_text="What `used` was when billing last looked; null: look again."
+    )
 
     objects = UsageWindowQuerySet.as_manager()
 

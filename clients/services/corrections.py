@@ -27,7 +27,7 @@ from clients.models import (
 )
 from clients.recounting import Recount, moves, standing_after
 from clients.selectors import corrected_quantities
-from clients.services import windows
+from clients.services import cap_balances, windows
 from clients.services.counting import place_of
 from clients.tally import Tally
 
@@ -169,6 +169,7 @@ def _move_sums(workspace: Workspace, event: UsageEvent, correction: UsageCorrect
     if _is_told_apart(event):
         _stand(window, event.subject, standing_after(recounts))
     record_sql.add_to_rollups(workspace.pk, tally)
+    cap_balances.count(workspace, tally)
 
 
 def _is_told_apart(event: UsageEvent) -> bool:

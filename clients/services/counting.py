@@ -14,16 +14,21 @@ from agencyportal.core.money import scaled
 from clients import metering, record_sql
 from clients.models import UsageEvent, UsageWindow, Workspace
 from clients.selectors import corrected_quantities
+from clients.services import cap_balances
 from clients.tally import CountedEvent, Place, Tally, earliest_of_subjects
 
 
 class Windows:
     """The windows of some units of a workspace, to find the one that an event falls into."""
 
-    def __init__(self, rows: Iterable[tuple[int, datetime, datetime, int, str]]) -> None:
-        """``rows``: (unit, start, end, window, zone); the windows of a unit do not overlap."""
+    def __init__(
+        self, rows: Iterable[tuple[int, datetime, datetime, int, str]], watched: Iterable[int] = ()
+    ) -> None:
+        """``rows``: (unit, start, end, window, zone); the windows of a unit do not overlap.
+        ``watched``: those that billing looks at when something is counted in them."""
         self._by_unit: dict[int, list[tuple[datetime, datetime, int]]] = {}
         self.zones: dict[int, str] = {}
+        self.watched = frozenset(watched)
         for unit_id, start, end, window_id, zone in sorted(rows):
             self._by_unit.setdefault(unit_id, []).append((start, end, window_id))
             self.zones[window_id] = zone
@@ -36,7 +41,9 @@ class Windows:
         rows = UsageWindow.objects.filter(
             workspace=workspace, unit__in=set(unit_ids), start__lte=last, end__gt=first
         )
-        return cls(rows.values_list("unit_id", "start", "end", "pk", "timezone"))
+        found = list(rows.values_list("unit_id", "start", "end", "pk", "timezone", "attention_at"))
+        watched = [pk for _, _, _, pk, _, attention_at in found if attention_at is not None]
+        return cls((row[:5] for row in found), watched)
 
     @classmethod
     def of(cls, windows: Iterable[UsageWindow]) -> Windows:
@@ -57,9 +64,14 @@ class Windows:
 
 
 def count_events(
-    workspace: Workspace, events: Sequence[CountedEvent], windows: Windows | None = None
+    workspace: Workspace,
+    events: Sequence[CountedEvent],
+    windows: Windows | None = None,
+    *,
+    is_capped: bool,
 ) -> None:
-    """Add newly counted events to the subjects, rollups and windows of their workspace.
+    """Add newly counted events to the subjects, rollups and windows of their workspace, and where
+    it ``is_capped`` to the balances of the caps over it.
 
     A change in one of ``windows`` voids what is available in the later ones, since what a period
     leaves is what the next one opens with.
@@ -76,6 +88,8 @@ def count_events(
             for later in windows.after(units[window_id], window_id):
                 tally.void(later)
     record_sql.add_to_rollups(workspace.pk, tally)
+    if is_capped:
+        cap_balances.count(workspace, tally)
 
 
 def _count_subjects(tally: Tally, earliest: Mapping[tuple[int, str], CountedEvent]) -> None:

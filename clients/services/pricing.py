@@ -180,6 +180,14 @@ class PriceBook:
                 return _override_price(override)
         return listed_price(provider, model, at)
 
+    def converted(self, amount: Decimal, currency: str, at: dt.datetime) -> Decimal | None:
+        """A cost in the client's currency, 9 places; None where there is no rate.
+
+        Raises ValueError when it is more than can be stored.
+        """
+        cost = in_client_currency(reported_cost(amount, currency), self._rate(currency, at))
+        return cost.client_amount
+
     def _rate(self, currency: str, at: dt.datetime) -> Decimal | None:
         """Units of the client's currency for one of ``currency``: stored, else the inverse."""
         if currency == self._client_currency:
@@ -218,6 +226,17 @@ def price_call(
     """What one call of a workspace costs. For many, load a :class:`PriceBook` once."""
     book = PriceBook.load(workspace, models=[model], earliest=at, latest=at)
     return book.cost_of(provider=provider, model=model, tokens=tokens, at=at)
+
+
+def to_client_currency(
+    *, workspace: Workspace, amount: Decimal, currency: str, at: dt.datetime
+) -> Decimal | None:
+    """An amount in the currency of a workspace's client, at the rate in force, 9 places.
+
+    None where there is no rate. Raises ValueError for more than a cost may be.
+    """
+    book = PriceBook.load(workspace, models=(), currencies=[currency], earliest=at, latest=at)
+    return book.converted(amount, currency, at)
 
 
 # --- Overrides and rates -----------------------------------------------------------------------

@@ -17,6 +17,7 @@ from clients import costing, record_sql
 from clients.models import CostPayer, UsageEvent, Workspace
 from clients.services.conflicts import note_conflicts
 from clients.services.counting import Windows, count_events
+from clients.services.listeners import call_attention
 from clients.services.measuring import MeasuredEvent, distinct, measure_events
 from clients.submission import MAX_AHEAD, EventsRefused, SubmittedEvent, TokenUsage
 from clients.tally import CountedEvent, Place
@@ -58,7 +59,7 @@ def record_events(
     fresh, repeats = distinct(measured)
     with transaction.atomic():
         record_sql.enter_workspaces([workspace.pk])
-        settled_until = record_sql.hold_workspace(workspace.pk)
+        settled_until, is_capped = record_sql.hold_workspace(workspace.pk)
         windows = _windows(workspace, fresh, now)
         placed = _placed(fresh, windows, settled_until)
         inserted = record_sql.insert_events(
@@ -66,18 +67,17 @@ def record_events(
         )
         known = [event for event in fresh if event.key not in inserted]
         hashes = _standing_hashes(workspace, fresh, known)
-        count_events(
-            workspace,
-            [
-                _counted(event, inserted[event.key], window_id)
-                for event, _, window_id in placed
-                if window_id is not None and event.key in inserted
-            ],
-            windows,
-        )
+        counted = [
+            _counted(event, inserted[event.key], window_id)
+            for event, _, window_id in placed
+            if window_id is not None and event.key in inserted
+        ]
+        count_events(workspace, counted, windows, is_capped=is_capped)
         conflicts = _conflicts([*known, *repeats], hashes)
         if conflicts:
             note_conflicts(workspace=workspace, events=events, ids=conflicts, now=now)
+    if watched := windows.watched.intersection(event.place.window_id for event in counted):
+        transaction.on_commit(lambda: call_attention(workspace, sorted(watched), now), robust=True)
     return Recorded(
         accepted=len(inserted), duplicates=len(known) + len(repeats), conflicts=conflicts
     )

@@ -25,7 +25,7 @@ from clients.models import (
 from clients.selectors import corrected_quantities
 from clients.tally import DaySum, Tally, WindowSum
 
-from . import windows
+from . import cap_balances, windows
 
 PLACES: Final = {
     "quantity": metering.PLACES,
@@ -92,7 +92,9 @@ def _uncount(workspace: Workspace, window: UsageWindow, since: dt.datetime) -> N
         UsageEvent.objects.filter(pk__in=[event.pk for event in chunk]).update(
             standing=UsageEvent.Standing.UNBILLED
         )
-        _take_off(workspace, _counted(workspace, window, chunk))
+        tally = _counted(workspace, window, chunk)
+        _take_off(workspace, tally)
+        cap_balances.count(workspace, tally, sign=-1)
     UsageQuarter.objects.filter(
         workspace=workspace, unit=window.unit_id, start__gte=since, start__lt=window.end
     ).delete()

@@ -19,7 +19,15 @@ from django.db.transaction import TransactionManagementError
 from agencyportal.core.money import scaled
 from agencyportal.core.periods import quarter_floor
 from clients import costing, metering, record_sql
-from clients.models import CostPayer, Meter, UsageEvent, UsageUnit, UsageWindow, Workspace
+from clients.models import (
+    CapBalance,
+    CostPayer,
+    Meter,
+    UsageEvent,
+    UsageUnit,
+    UsageWindow,
+    Workspace,
+)
 from clients.selectors import corrected_quantities
 from clients.services.counting import Windows, count_events, place_of
 from clients.tally import CountedEvent
@@ -57,11 +65,11 @@ def lock_workspaces(
     return locked
 
 
-def hold_workspace(workspace_id: int) -> None:
+def hold_workspace(workspace_id: int) -> bool:
     """Keep others from holding a workspace alone until the transaction ends; shared with
-    recorders. Take it before any other lock."""
+    recorders. Take it before any other lock. Says whether caps' balances are kept over it."""
     record_sql.enter_workspaces([workspace_id])
-    record_sql.hold_workspace(workspace_id)
+    return record_sql.hold_workspace(workspace_id).is_capped
 
 
 class Opening(NamedTuple):
@@ -73,6 +81,8 @@ class Opening(NamedTuple):
     start: dt.datetime
     end: dt.datetime
     timezone: str = ""
+    attention_at: Decimal | None = None
+    """What `used` has to reach for billing to look at it; None: never."""
 
 
 def open_window(
@@ -209,16 +219,19 @@ def count_what_came_before(workspace: Workspace, window: UsageWindow) -> None:
         occurred_at__gte=window.start,
         occurred_at__lt=window.end,
     )
+    is_capped: bool | None = None
     while chunk := list(unbilled.select_related("meter").order_by("pk")[:CHUNK]):
         UsageEvent.objects.filter(pk__in=[event.pk for event in chunk]).update(
             standing=UsageEvent.Standing.COUNTED
         )
+        if is_capped is None:
+            is_capped = CapBalance.objects.over(workspace).exists()
         corrected = corrected_quantities([event.pk for event in chunk])
         counted = [
             counted_event(event, window.pk, corrected.get(event.pk, event.quantity))
             for event in chunk
         ]
-        count_events(workspace, counted, Windows.of([window]))
+        count_events(workspace, counted, Windows.of([window]), is_capped=is_capped)
 
 
 def counted_event(event: UsageEvent, window_id: int, quantity: Decimal) -> CountedEvent:

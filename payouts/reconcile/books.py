@@ -8,6 +8,7 @@ from billing.services.plans import Terms
 from clients.models import Workspace
 
 from .alerts import check_alerts
+from .caps import check_caps
 from .charges import check_charges
 from .documents import check_documents
 from .earnings import check_earnings
@@ -50,6 +51,7 @@ def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
     for workspace in workspaces:
         yield workspace.slug, _check_workspace(workspace, terms)
     yield from (
+        ("caps", check_caps(scope)),
         ("invoices", check_invoices(scope)),
         ("numbers", check_numbers()),
         ("earnings", check_earnings(scope)),

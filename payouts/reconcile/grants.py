@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from agencyportal.core.money import plain
+from agencyportal.core.periods import quarter_floor
 from billing.models import BillingPeriod, CreditGrant, GrantRevocation, GrantUse
 from clients.models import UsageUnit
 
@@ -81,6 +82,10 @@ def _check_purchase(row: CreditGrant, name: str) -> Iterator[Finding]:
             "quantity": (row.quantity, purchase.quantity),
             "unit": (row.unit_id, purchase.unit_id),
             "workspace": (row.workspace_id, purchase.workspace_id),
+            "effective_at": (
+                row.effective_at,
+                purchase.starts_at or quarter_floor(purchase.purchased_at),
+            ),
         }
         yield from compare(SUBJECT, row, name, fields)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from agencyportal.core.periods import quarter_floor
 from billing.capacity import capacity_of
 from billing.models import Reservation
-from billing.selectors.balances import balances
+from billing.selectors.balances import balances, held_by
 from clients.models import UsageEvent, UsageWindow, Workspace
 
 from .findings import Checked, Finding, compare
@@ -47,6 +45,7 @@ def _check_row(row: Reservation, workspace: Workspace) -> Iterator[Finding]:
     fields: dict[str, tuple[object, object]] = {
         "event": (event is not None, is_committed),
         "overshoot": (row.overshoot, max(ZERO, event.quantity - row.quantity) if event else ZERO),
+        "cost_overshoot": (row.cost_overshoot, _cost_overshoot(row)),
     }
     if event is not None:
         fields["event's workspace"] = (event.workspace_id, workspace.pk)
@@ -54,12 +53,16 @@ def _check_row(row: Reservation, workspace: Workspace) -> Iterator[Finding]:
     yield from compare(SUBJECT, row, name, fields)
 
 
+def _cost_overshoot(row: Reservation) -> Decimal:
+    event: UsageEvent | None = row.event
+    cost = event.client_cost if event is not None else None
+    return ZERO if cost is None else max(ZERO, cost - row.cost)
+
+
 def _check_limits(workspace: Workspace) -> Iterator[Finding]:
     """Worked out again as of the time that the cached limit holds for."""
     cached = workspace.windows.filter(available_until__isnull=False).select_related("unit")
-    held: dict[int, list[tuple[dt.datetime, Decimal]]] = defaultdict(list)
-    for row in Reservation.objects.open().filter(workspace=workspace):
-        held[row.unit_id].append((quarter_floor(row.reserved_at), row.quantity))
+    held = held_by(workspace)
     count = 0
     for window in cached:
         if window.available_since is None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from billing.models import Reservation
+from billing.services.caps import set_cap
 from clients.models import UsageEvent
 from tests.billing.plan_samples import allowance
 
@@ -59,6 +62,9 @@ class TestReserving:
             "event": None,
             "committed": None,
             "overshoot": "0",
+            "cost": "0",
+            "committed_cost": None,
+            "cost_overshoot": "0",
         }
         assert (row.expires_at - row.reserved_at).total_seconds() == 60
 
@@ -202,3 +208,55 @@ class TestWhoMay:
         problem(reserve(other), 403)
         problem(settle(other, identity, "release"), 403)
         problem(client.post(URL), 401)
+
+
+class TestCaps:
+    def test_402_names_the_cap_and_the_balance_shows_what_is_left(
+        self, app, acme_support, conversation
+    ):
+        for level in ({"client": acme_support.client}, {}):
+            set_cap(
+                agency=acme_support.agency,
+                kind="units",
+                unit=conversation,
+                limit=Decimal(8),
+                now=timezone.now(),
+                set_by=None,
+                **level,
+            )
+        reserve(app, "5")
+
+        body = problem(reserve(app, "4"), 402)
+
+        assert "8" in body["detail"]
+        told = {name: body["cap"][name] for name in ("scope", "kind", "unit", "limit", "left")}
+        assert told == {
+            "scope": "client",
+            "kind": "units",
+            "unit": "conversation",
+            "limit": "8",
+            "left": "3",
+        }
+        answer = app.get("/api/v1/balance").json()
+        assert [(cap["scope"], cap["reserved"], cap["left"]) for cap in answer["caps"]] == [
+            ("client", "5", "3")
+        ]
+        assert (answer["units"][0]["cap"], answer["units"][0]["cap_left"]) == ("10", "3")
+
+    def test_cost_is_held_and_settled(self, app, acme_support):
+        set_cap(
+            agency=acme_support.agency,
+            workspace=acme_support,
+            kind="cost",
+            limit=Decimal(1),
+            now=timezone.now(),
+            set_by=None,
+        )
+        first = reserve(app, "1", cost="0.9").json()
+
+        assert first["cost"] == "0.9"
+        assert problem(reserve(app, "1", cost="0.2"), 402)["cap"]["kind"] == "cost"
+        assert fields(reserve(app, "1", cost="0.1", cost_currency="XAU")) == ["cost_currency"]
+        settled = settle(app, first["id"], "commit", {"id": "e"}).json()
+        assert (settled["committed_cost"], settled["cost_overshoot"]) == (None, "0")
+        assert reserve(app, "1", cost="1").status_code == 201

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from itertools import groupby
 from random import Random
 from typing import Any
 
 from agencyportal.core.money import plain
+from agencyportal.core.periods import quarter_floor
 from billing.models import BillingPeriod, GrantUse, PeriodUsage, TopUpBand
 from billing.plan_documents import dump_plan
-from billing.scenario import ScenarioDocument
+from billing.scenario import ScenarioDocument, UsageDocument
+from billing.services.attention import attend
 from billing.services.closing import close_due_periods
 from billing.services.discounts import add_discount, end_discount
 from billing.services.grants import adjust
@@ -57,7 +60,10 @@ def keep_books(scenario: ScenarioDocument, random: Random) -> Comparable:
     ensure_periods(subscription=subscription, now=scenario.until)
     _give(scenario, workspace)
     _buy(scenario, workspace, {band.name: band for band in version.top_ups.all()})
-    _record(scenario, workspace, random)
+    if any(allowance.overage.auto_top_up for allowance in scenario.plan.allowances):
+        _live(scenario, workspace)
+    else:
+        _record(scenario, workspace, random)
     last = BillingPeriod.objects.filter(end__lte=scenario.until).order_by("end").last()
     if last is None:
         return []
@@ -147,21 +153,23 @@ def _buy(scenario: ScenarioDocument, workspace: Workspace, bands: dict[str, TopU
                 band=bands[purchase.top_up.name],
                 now=purchase.at,
                 key=f"purchase {number}",
+                starts=purchase.starts,
             )
 
 
+def _live(scenario: ScenarioDocument, workspace: Workspace) -> None:
+    """Where usage makes something happen, it comes as it happens, a quarter hour at a time."""
+    by_quarter = sorted(enumerate(scenario.usage), key=lambda pair: pair[1].time)
+    for quarter, of_quarter in groupby(by_quarter, key=lambda pair: quarter_floor(pair[1].time)):
+        now = quarter + dt.timedelta(minutes=14)
+        events = [_event(number, usage, scenario) for number, usage in of_quarter]
+        record_events(workspace=workspace, events=events, now=now)
+        if quarter < scenario.until:
+            attend(workspace_id=workspace.pk, now=now)
+
+
 def _record(scenario: ScenarioDocument, workspace: Workspace, random: Random) -> None:
-    events = [
-        SubmittedEvent(
-            id=f"event {number}",
-            unit=usage.unit,
-            time=usage.time,
-            quantity=usage.quantity,
-            cost=usage.cost,
-            cost_currency=None if usage.cost is None else scenario.plan.currency,
-        )
-        for number, usage in enumerate(scenario.usage)
-    ]
+    events = [_event(number, usage, scenario) for number, usage in enumerate(scenario.usage)]
     events += random.sample(events, len(events) // 3)
     random.shuffle(events)
     now = max([scenario.until, *(usage.time for usage in scenario.usage)])
@@ -169,6 +177,17 @@ def _record(scenario: ScenarioDocument, workspace: Workspace, random: Random) ->
         size = random.randint(1, len(events))
         record_events(workspace=workspace, events=events[:size], now=now)
         events = events[size:]
+
+
+def _event(number: int, usage: UsageDocument, scenario: ScenarioDocument) -> SubmittedEvent:
+    return SubmittedEvent(
+        id=f"event {number}",
+        unit=usage.unit,
+        time=usage.time,
+        quantity=usage.quantity,
+        cost=usage.cost,
+        cost_currency=None if usage.cost is None else scenario.plan.currency,
+    )
 
 
 def _closed(period: BillingPeriod) -> dict[str, Any]:

@@ -86,6 +86,24 @@ def agree(document: dict[str, Any], random: Random) -> None:
             overage={"policy": "bill", "pricing": VOLUME, "cap_amount": "3.5"},
             purchases=[{"top_up": "50 pages", "at": "2026-01-10T12:10:00Z"}],
         ),
+        scenario(
+            usage={"2026-01-10": "95", "2026-02-10": "170"},
+            purchases=[
+                {"top_up": "50 pages", "at": "2026-01-30T12:10:00Z", "starts": "next_period"}
+            ],
+            top_up={"expires": "period_end"},
+        ),
+        scenario(
+            usage={"2026-01-10": "95", "2026-01-12": "100", "2026-02-10": "170"},
+            overage={
+                "policy": "top_up",
+                "top_up": "50 pages",
+                "at": "10",
+                "max_count": 2,
+                "then": "bill",
+                "pricing": {"model": "per_unit", "unit_amount": "0.105"},
+            },
+        ),
     ],
 )
 def test_on_what_was_written_down(document: dict[str, Any]) -> None:
@@ -108,17 +126,26 @@ quantities = st.integers(0, 80).map(str) | st.integers(0, 10**8).map(
 @st.composite
 def allowances(draw: st.DrawFn, unit: str) -> dict[str, Any]:
     pricing = draw(st.sampled_from([PER_UNIT, PACKAGE, GRADUATED, VOLUME, COST_PLUS]))
-    policy = draw(st.sampled_from(["bill", "bill", "bill", "block", "notify"]))
+    policy = draw(st.sampled_from(["bill", "bill", "bill", "block", "notify", "top_up"]))
+    overage = {
+        "policy": policy,
+        "pricing": pricing,
+        "cap_amount": draw(st.sampled_from([None, None, "5.5"])),
+    }
+    if policy == "top_up":
+        overage |= {
+            "top_up": f"Pack of {unit}s",
+            "at": draw(st.sampled_from(["0", "10", "60"])),
+            "max_count": draw(st.sampled_from([1, 3])),
+            "max_amount": draw(st.sampled_from([None, "8.5"])),
+            "then": draw(st.sampled_from(["bill", "block", "notify"])),
+        }
     return {
         "unit": unit,
         "included": str(draw(st.integers(0, 150))),
         "rollover_max": str(draw(st.integers(0, 120))),
         "prorate": draw(st.booleans()),
-        "overage": {
-            "policy": policy,
-            "pricing": pricing,
-            "cap_amount": draw(st.sampled_from([None, None, "5.5"])),
-        },
+        "overage": overage,
     }
 
 
@@ -176,7 +203,11 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         }
     )
     purchase = st.fixed_dictionaries(
-        {"top_up": st.sampled_from([band["name"] for band in bands]), "at": times | hot_times}
+        {
+            "top_up": st.sampled_from([band["name"] for band in bands]),
+            "at": times | hot_times,
+            "starts": st.sampled_from(["now", "now", "next_period"]),
+        }
     )
     end = draw(st.sampled_from([None, None, "2026-03-01T00:00:00Z", "2026-02-17T10:07:00Z"]))
     bought = draw(st.lists(purchase, max_size=3))
@@ -185,7 +216,11 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         "start": start,
         "end": end,
         "until": "2026-05-03T00:00:00Z",
-        "purchases": [p for p in bought if start <= p["at"] < (end or "2027")],
+        "purchases": [
+            p
+            for p in bought
+            if start <= p["at"] < (end or "2027") and (end is None or p["starts"] == "now")
+        ],
         "grants": [draw(grants(number)) for number in range(draw(st.integers(0, 2)))],
         "usage": draw(st.lists(usage, max_size=12)),
     }

@@ -14,13 +14,14 @@ from django.db import models
 from agencyportal.core import append_only
 from billing.models import Alert, AlertCrossing, AlertRule, Reservation
 from billing.services.alerts import check_alerts
+from billing.services.caps import set_cap
 from billing.services.reservations import (
     commit_reservation,
     expire_reservations,
     release_reservation,
     reserve,
 )
-from clients.models import UsageWindow
+from clients.models import CapBalance, UsageWindow
 from clients.services.recording import SubmittedEvent, record_events
 from tests.billing.plan_samples import NEW_YORK_2026, allowance, starter
 from tests.billing.story import subscribe
@@ -55,6 +56,16 @@ def books(acme_support, conversation):
     expire_reservations(now=NOW + dt.timedelta(seconds=1))
     hold(4)
     check_alerts(now=NOW)
+    for kind in ("units", "cost", "spend"):
+        set_cap(
+            agency=acme_support.agency,
+            client=acme_support.client,
+            kind=kind,
+            unit=conversation if kind == "units" else None,
+            limit=Decimal(1000),
+            now=NOW,
+            set_by=None,
+        )
 
 
 def reconcile(capsys) -> tuple[int, str]:
@@ -70,6 +81,7 @@ def test_honest_books_are_proved(capsys):
 
     assert code == 0, said
     proved = {line.split()[0]: line.split()[1] for line in said.splitlines() if "proved" in line}
+    assert proved["Caps"] == "4"
     assert (proved["Reservations"], proved["Limits"], proved["Alerts"]) == ("4", "1", "1")
 
 
@@ -85,6 +97,10 @@ def window() -> UsageWindow:
     return UsageWindow.objects.order_by("start")[0]
 
 
+def counted(kind: str, level: int = 2) -> CapBalance:
+    return CapBalance.objects.get(kind=kind, level=level)
+
+
 Row = Callable[[], models.Model]
 
 
@@ -96,6 +112,13 @@ Row = Callable[[], models.Model]
         (window, {"available": None}),
         (committed, {"overshoot": Decimal(0)}),
         (committed, {"event": None}),
+        (committed, {"cost_overshoot": Decimal(1)}),
+        (lambda: counted("units"), {"units_used": Decimal(89)}),
+        (lambda: counted("units"), {"units_held": Decimal(5)}),
+        (lambda: counted("cost"), {"cost_used": Decimal("0.01")}),
+        (lambda: counted("cost"), {"cost_held": Decimal("0.01")}),
+        (lambda: counted("spend"), {"spend_used": Decimal("0.01")}),
+        (lambda: counted("spend", level=1), {"spend_held": Decimal("0.01")}),
         (Alert.objects.get, {"used": Decimal(79)}),
         (Alert.objects.get, {"entitled": Decimal(1000)}),
         (AlertCrossing.objects.get, {"level": Decimal(95)}),

@@ -151,8 +151,8 @@ class TestRecordingAgainstClosing:
     def test_without_the_guard_an_event_slips_in_after_the_closer_has_read(
         self, monkeypatch, acme_support, conversation
     ):
-        def unguarded(workspace_id: int) -> dt.datetime | None:
-            return Workspace.objects.get(pk=workspace_id).settled_until
+        def unguarded(workspace_id: int) -> record_sql.Held:
+            return record_sql.Held(Workspace.objects.get(pk=workspace_id).settled_until, False)
 
         monkeypatch.setattr(record_sql, "hold_workspace", unguarded)
         monkeypatch.setattr(record_sql, "enter_workspaces", lambda *_, **__: None)

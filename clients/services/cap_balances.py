@@ -1,0 +1,62 @@
+"""Moves the balances that caps are held by, in the transaction that moves what they count.
+
+Lock order: after the windows; units, then cost, then spend; of each the workspace's, the
+client's, the agency's (`CapBalanceQuerySet.in_lock_order`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from decimal import Decimal
+from typing import Final
+
+from django.db.models import F
+
+from agencyportal.core.money import unscaled
+from clients import costing, metering
+from clients.caps import month_of
+from clients.models import CapBalance, CapKind, UsageWindow, Workspace
+from clients.tally import Tally
+
+from .listeners import spend_changed
+
+ZERO: Final = Decimal(0)
+
+
+def count(workspace: Workspace, tally: Tally, *, sign: int = 1) -> None:
+    """Add what was just counted to the balances of the caps over a workspace; with a ``sign`` of
+    -1, take away what was just taken off the sums. Call it with the windows locked."""
+    units, costs = _changes(tally, sign)
+    months = {month for _, month in units}
+    rows = list(
+        CapBalance.objects.over(workspace)
+        .filter(month__in=months)
+        .select_for_update(of=("self",), no_key=True)
+        .in_lock_order()
+    )
+    currency = workspace.client.currency
+    for row in rows:
+        mine = CapBalance.objects.filter(pk=row.pk)
+        if row.kind == CapKind.UNITS:
+            if more := units.get((row.unit_id, row.month)):
+                mine.update(units_used=F("units_used") + more)
+        elif row.kind == CapKind.COST and row.currency == currency and costs[row.month]:
+            mine.update(cost_used=F("cost_used") + costs[row.month])
+    if spent := sorted({row.month for row in rows if row.kind == CapKind.SPEND}):
+        spend_changed(workspace, spent)
+
+
+def _changes(
+    tally: Tally, sign: int
+) -> tuple[dict[tuple[int | None, dt.date], Decimal], dict[dt.date, Decimal]]:
+    """Units by unit and month, and cost by month."""
+    units: dict[tuple[int | None, dt.date], Decimal] = defaultdict(Decimal)
+    costs: dict[dt.date, Decimal] = defaultdict(Decimal)
+    windows = UsageWindow.objects.filter(pk__in=tally.windows.keys() | tally.costs.keys())
+    for pk, unit_id, start in windows.values_list("pk", "unit_id", "start"):
+        month = month_of(start)
+        used = tally.windows[pk].used if pk in tally.windows else 0
+        units[unit_id, month] += sign * unscaled(used, metering.PLACES)
+        costs[month] += sign * unscaled(tally.costs.get(pk, 0), costing.PLACES)
+    return units, costs
