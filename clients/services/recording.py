@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from django.db import transaction
+from django.db import DataError, IntegrityError, transaction
 
 from clients import costing, record_sql
 from clients.models import CostPayer, UsageEvent, Workspace
@@ -19,6 +19,7 @@ from clients.services.conflicts import note_conflicts
 from clients.services.counting import Windows, count_events
 from clients.services.listeners import call_attention
 from clients.services.measuring import MeasuredEvent, distinct, measure_events
+from clients.services.overflow import refuse_overflow
 from clients.submission import MAX_AHEAD, EventsRefused, SubmittedEvent, TokenUsage
 from clients.tally import CountedEvent, Place
 
@@ -48,7 +49,8 @@ def record_events(
 
     An event before ``settled_until`` is stored as late, one outside every window as unbilled; both
     stay out of the rollups. Raises EventsRefused, and stores nothing, when anything is wrong with
-    any event: limits, an unknown unit, more than 15 minutes in the future, not measurable.
+    any event: limits, an unknown unit, more than 15 minutes in the future, not measurable, a sum
+    that would no longer fit.
 
     Holds the workspace's row shared until it commits. The number of queries does not depend on
     the number of events; callers choose batches of a size that suits them.
@@ -56,6 +58,20 @@ def record_events(
     measured = measure_events(workspace=workspace, events=events, now=now)
     if not measured:
         return Recorded()
+    try:
+        return _store(workspace, events, measured, now)
+    except (DataError, IntegrityError):
+        refuse_overflow(workspace, measured)
+        raise
+
+
+def _store(
+    workspace: Workspace,
+    events: Sequence[SubmittedEvent],
+    measured: Sequence[MeasuredEvent],
+    now: dt.datetime,
+) -> Recorded:
+    """The transaction of recording."""
     fresh, repeats = distinct(measured)
     with transaction.atomic():
         record_sql.enter_workspaces([workspace.pk])
