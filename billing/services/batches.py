@@ -25,13 +25,15 @@ class Tried(NamedTuple, Generic[_T, _R]):
 
 
 def in_batches(
-    pieces: Sequence[_T], work: Callable[[Sequence[_T]], list[_R]], *, size: int = BATCH
+    pieces: Sequence[_T], work: Callable[[Sequence[_T]], list[_R]], *, size: int | None = None
 ) -> Iterator[Tried[_T, _R]]:
-    """Hand ``pieces`` in batches to ``work``, which does a batch whole or not at all.
+    """Hand ``pieces`` in batches of ``size``, by default `BATCH`, to ``work``, which does a batch
+    whole or not at all.
 
     One that fails is done again in halves, down to the piece that fails alone: that one is
     returned with its error, and all others are done. In order.
     """
+    size = size or BATCH
     for first in range(0, len(pieces), size):
         batch = pieces[first : first + size]
         tried = _try(batch, work)

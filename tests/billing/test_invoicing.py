@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from agencyportal.core.documents import Span
 from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.models import (
+    BillingPeriod,
     Charge,
     DocumentSeries,
     Invoice,
@@ -28,7 +32,7 @@ from billing.services.invoicing import (
     issue_invoice,
     preview_invoice,
 )
-from clients.models import UsageDay
+from clients.models import Client, UsageDay, Workspace
 from tests.billing import ledger
 from tests.billing.ledger import utc
 
@@ -178,6 +182,51 @@ def test_one_client_that_cannot_be_drafted_holds_up_no_other(
     assert draft.client.slug == "birch"
     assert "no rates for Acme" in caplog.text
     assert Invoice.objects.count() == 1
+
+
+def questions(work: Callable[[], Any]) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    return len(captured)
+
+
+def test_many_invoices_take_as_many_queries_as_one(acme_support, northwind, conversation):
+    """Drafted, added to, and issued with the usage of a month."""
+
+    def ready(workspaces: list[Workspace]) -> None:
+        for workspace in workspaces:
+            sub = ledger.subscription(workspace, start=FEB)
+            february = ledger.period(sub, FEB, MAR, closed=True)
+            ledger.usage(february, conversation, used="1200", allowance="1000", amount="20")
+            ledger.charge(february, "20.00", MAR, kind=LineKind.OVERAGE, unit=conversation)
+
+    def add() -> None:
+        for period in BillingPeriod.objects.filter(charges__line__invoice__state="draft"):
+            ledger.charge(period, "1.00", MAR, kind=LineKind.TOP_UP)
+
+    def counted(workspaces: list[Workspace]) -> list[int]:
+        ready(workspaces)
+        drafting = questions(lambda: draft_invoices(now=NOON))
+        add()
+        adding = questions(lambda: draft_invoices(now=NOON))
+        issued: list[Invoice] = []
+        issuing = questions(lambda: issued.extend(issue_due_invoices(now=NOON)[0]))
+        assert [invoice.total for invoice in issued] == [Decimal(21)] * len(workspaces)
+        return [drafting, adding, issuing]
+
+    of_one = counted([acme_support])
+
+    assert sum(of_one) < 60
+    workspaces = []
+    for n in range(8):
+        client = Client.objects.create(
+            agency=northwind, slug=f"c{n}", name=f"Client {n}", email="c@example.com"
+        )
+        workspaces.append(
+            Workspace.objects.create(agency=northwind, client=client, slug=f"c{n}", name="W")
+        )
+    beginning_the_series = 2
+    assert counted(workspaces) == [*of_one[:2], of_one[2] - beginning_the_series]
 
 
 # --- Issuing -----------------------------------------------------------------------------------

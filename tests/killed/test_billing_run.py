@@ -1,0 +1,149 @@
+"""Killed at any point of closing, drafting, issuing and rendering: what is left is whole, and the
+next process ends where an undisturbed one would have."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.db import connection, transaction
+
+from billing.documents.invoice import render_invoice_pdf
+from billing.models import (
+    BillingPeriod,
+    Charge,
+    CreditGrant,
+    DocumentSeries,
+    GrantUse,
+    Invoice,
+    InvoiceDocument,
+    InvoiceLine,
+    Mail,
+    PeriodUsage,
+)
+from clients.models import Agency, Client, UsageUnit, UsageWindow, Workspace
+from tests.billing.plan_samples import NEW_YORK_2026, allowance, starter
+from tests.billing.story import subscribe, use
+from tests.killed.mortal_run import AS_OF, Death, close_and_issue
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROOT = Path(__file__).resolve().parents[2]
+JANUARY = NEW_YORK_2026[1]
+SERVICES = "billing.services"
+DEATHS = [
+    Death(f"{SERVICES}.closing", "make_periods", "after"),
+    Death(f"{SERVICES}.closing", "freeze", "after"),
+    Death(f"{SERVICES}.closing", "_settle", "after"),  # all is written, nothing is committed
+    Death(f"{SERVICES}.closing", "_settle", "after", 2),  # the first batch is closed
+    Death(f"{SERVICES}.drafting", "draft_payers", "before"),
+    Death(f"{SERVICES}.drafting", "write_lines", "after"),
+    Death(f"{SERVICES}.drafting", "draft_payers", "after"),  # the first batch is drafted
+    Death(f"{SERVICES}.invoicing", "take_numbers", "after"),
+    Death(f"{SERVICES}.invoicing", "queue_mails", "after"),
+    Death(f"{SERVICES}.invoicing", "queue_mails", "after", 2),  # the first batch is issued
+    Death(f"{SERVICES}.rendering", "store_document", "before"),
+    Death(f"{SERVICES}.rendering", "store_document", "after"),  # on disk, and nobody knows
+]
+LIVES = Death(f"{SERVICES}.rendering", "store_document", "after", 99)
+
+SAID: dict[Any, tuple[str, ...]] = {
+    Workspace: ("slug", "settled_until"),
+    UsageWindow: ("workspace__slug", "unit__slug", "start", "end", "used"),
+    BillingPeriod: ("workspace__slug", "start", "end", "due_at", "state", "closed_at"),
+    PeriodUsage: ("period__workspace__slug", "used", "included", "overage", "overage_amount"),
+    CreditGrant: ("workspace__slug", "kind", "quantity", "effective_at", "expires_at"),
+    GrantUse: ("grant__workspace__slug", "opening", "consumed", "expired", "rolled_over"),
+    Charge: ("workspace__slug", "kind", "description", "quantity", "amount", "bill_at"),
+    Invoice: ("number", "client__slug", "state", "net", "tax", "total", "snapshot"),
+    InvoiceLine: ("invoice__number", "position", "description", "net", "tax_category"),
+    InvoiceDocument: ("invoice__number", "path"),
+    Mail: ("key", "recipients", "subject", "body_text", "state"),
+    DocumentSeries: ("code", "next_number"),
+}
+
+
+def said() -> dict[str, list[str]]:
+    """What every row says, without the keys that a database makes up."""
+    return {
+        model._meta.label: sorted(map(repr, model.objects.values_list(*names)))
+        for model, names in SAID.items()
+    }
+
+
+@pytest.fixture
+def month(northwind: Agency, conversation: UsageUnit) -> None:
+    """Three clients at the end of January: overage, rollover, and a minimum that is not reached."""
+    plan = starter(allowances=[allowance(rollover_max="300")], minimum_commitment="50")
+    for number, used in enumerate((1200, 400, 1000)):
+        client = Client.objects.create(
+            agency=northwind, slug=f"c{number}", name=f"Client {number}", email="c@example.com"
+        )
+        workspace = Workspace.objects.create(
+            agency=northwind, client=client, slug=f"w{number}", name=f"Workspace {number}"
+        )
+        subscribe(workspace, plan, JANUARY)
+        use(workspace, conversation, JANUARY + dt.timedelta(hours=1), used)
+
+
+def undisturbed() -> tuple[dict[str, list[str]], dict[str, bytes]]:
+    """What one run says, and its files; taken back."""
+    with transaction.atomic():
+        close_and_issue()
+        documents = InvoiceDocument.objects.select_related("invoice")
+        files = {row.path: render_invoice_pdf(row.invoice.snapshot) for row in documents}
+        rows = said()
+        transaction.set_rollback(True)
+    return rows, files
+
+
+def killed(deaths: list[Death], folder: Path) -> list[int]:
+    """What processes died of that work on our database, one after the other. Without their mail:
+    that may go out twice."""
+    ours = connection.settings_dict
+    url = f"sqlite:///{ours['NAME']}"
+    if connection.vendor == "postgresql":
+        user = f"{quote(ours['USER'])}:{quote(ours['PASSWORD'])}"
+        url = f"postgres://{user}@{ours['HOST']}:{ours['PORT']}/{ours['NAME']}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": url,
+        "DJANGO_SETTINGS_MODULE": "agencyportal.settings",
+        "PORTAL_DATA_DIR": str(folder),
+        "PORTAL_ENV_FILE": os.devnull,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.killed.mortal_run", json.dumps(deaths)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_processes_that_are_killed_leave_what_one_would_have_made(
+    month: None, tmp_path: Path, settings: Any
+) -> None:
+    rows, files = undisturbed()
+    assert Invoice.objects.count() == 0
+    connection.close()  # SQLite: nobody else has the file open
+
+    died_of = killed([*DEATHS, LIVES], tmp_path)
+
+    assert died_of == [signal.SIGKILL] * len(DEATHS) + [0]
+    assert said() == rows
+    folder = tmp_path / "documents"
+    stored = [path for path in folder.rglob("*") if path.is_file()]
+    assert {str(path.relative_to(folder)): path.read_bytes() for path in stored} == files
+    assert {state for (state,) in InvoiceDocument.objects.values_list("state")} == {"rendered"}
+    numbers = Invoice.objects.filter(issued_at=AS_OF).order_by("sequence").values_list("sequence")
+    assert [number for (number,) in numbers] == list(range(1, len(files) + 1))
