@@ -75,4 +75,4 @@ def _name(row: Model) -> str:
     try:
         return str(row)
     except (LookupError, ValueError):
-        return row._meta.verbose_name or ""
+        return str(row._meta.verbose_name)

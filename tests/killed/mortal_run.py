@@ -69,7 +69,7 @@ def main(deaths: list[Death]) -> None:
     django.setup()
     from billing.services import batches
 
-    batches.BATCH = 2  # several batches of a few rows
+    batches.BATCH = 2  # type: ignore[misc]  # several batches of a few rows
     died_of = []
     for hours, death in enumerate(deaths):
         child = os.fork()

@@ -99,7 +99,7 @@ def undisturbed() -> tuple[dict[str, list[str]], dict[str, bytes]]:
     with transaction.atomic():
         close_and_issue()
         documents = InvoiceDocument.objects.select_related("invoice")
-        files = {row.path: render_invoice_pdf(row.invoice.snapshot) for row in documents}
+        files = {row.path: render_invoice_pdf(row.invoice.snapshot or {}) for row in documents}
         rows = said()
         transaction.set_rollback(True)
     return rows, files
