@@ -433,6 +433,6 @@ def test_closing_asks_as_many_questions_for_many_as_for_one(
 
     of_one = questions_of_closing([acme_support], conversation, plan, 1)
 
-    assert of_one <= 36
+    assert of_one <= 40
     assert questions_of_closing([acme_docs], conversation, plan, 40) == of_one
     assert questions_of_closing(ten, conversation, two_units, 1) == of_one
