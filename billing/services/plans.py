@@ -38,6 +38,7 @@ from billing.plan_documents import (
     parse_overage,
     read_plan,
 )
+from billing.plan_limits import refuse_unbillable
 from billing.rating import dump_pricing
 from billing.strict_json import DocumentError, Node
 from clients.models import Agency, UsageUnit, User
@@ -64,10 +65,12 @@ def import_plan(
     written when the latest version says the same already; a new name alone renames the plan.
 
     Raises DocumentError, with the path, for what cannot be read, for units that the agency does
-    not have, and for a currency that is not the plan's. Holds the plan's row while it compares.
+    not have, for a currency that is not the plan's, and for amounts that no invoice could say.
+    Holds the plan's row while it compares.
     """
     parsed = document if isinstance(document, PlanDocument) else _read(document)
     _refuse_long_names(parsed)
+    refuse_unbillable(parsed, "plan")
     units = _units_of(agency, parsed)
     plan = _plan_of(agency, parsed, _slug_of(parsed, slug))
     latest = plan.versions.exclude(published_at=None).order_by("-number").first()

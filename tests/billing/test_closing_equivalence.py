@@ -42,6 +42,15 @@ FEES: list[dict[str, Any]] = [
         "collected_by": "agency",
     },
 ]
+DISCOUNTS: list[dict[str, Any]] = [
+    {"name": "Launch", "on": "all", "percent": "12.5", "periods": 2},
+    {"name": "Voucher", "on": "all", "amount": "33.35"},
+    {"name": "Setup", "on": "once", "amount": "20"},
+]
+AGREED: list[dict[str, Any]] = [
+    {"name": "Sorry", "on": "fees", "amount": "5", "effective_at": "2026-02-01T00:00:00Z"},
+    {"name": "Half", "on": "overage", "percent": "50", "expires_at": "2026-03-01T00:00:00Z"},
+]
 ZONES = ["UTC", "America/New_York", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe"]
 
 
@@ -190,6 +199,7 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         "allowances": [draw(allowances(unit)) for unit in units],
         "top_ups": bands,
         "minimum_commitment": draw(st.sampled_from([None, "5", "1000"])),
+        "discounts": draw(st.sampled_from([[], [], DISCOUNTS])),
     }
     start = draw(
         st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-10T09:07:31Z", "2025-12-31T23:45:00Z"])
@@ -223,6 +233,7 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         ],
         "grants": [draw(grants(number)) for number in range(draw(st.integers(0, 2)))],
         "usage": draw(st.lists(usage, max_size=12)),
+        "discounts": draw(st.sampled_from([[], AGREED])),
     }
 
 

@@ -62,6 +62,11 @@ purchase_lists = st.lists(times.filter(lambda t: t >= "2026-01-10"), max_size=3)
 AUTOMATIC = {"policy": "top_up", "top_up": "50 pages", "at": "5", "max_count": 2, "then": "bill"}
 
 
+DISCOUNTS = [
+    {"name": "Tenth", "on": "overage", "percent": "10"},
+    {"name": "Voucher", "on": "all", "amount": "3.35", "periods": 2},
+]
+FEES = [{"name": "Base", "kind": "base", "amount": "4.99", "when": "period"}]
 BILLED = {"policy": "bill"}
 ALL_PRICINGS = (PER_UNIT, PACKAGE, GRADUATED, VOLUME, COST_PLUS)
 
@@ -76,7 +81,11 @@ def scenarios(draw, pricings=ALL_PRICINGS, policies=(BILLED, AUTOMATIC)) -> dict
             "rollover_max": draw(st.integers(0, 120)),
         },
         top_up={"expires": draw(st.sampled_from(["never", "period_end", "P20D"]))},
-        plan={"minimum_commitment": draw(st.sampled_from(["0", "5"]))},
+        plan={
+            "minimum_commitment": draw(st.sampled_from(["0", "5"])),
+            "discounts": draw(st.sampled_from([[], DISCOUNTS, DISCOUNTS[:1]])),
+        },
+        fees=draw(st.sampled_from([[], FEES])),
         start=draw(st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-10T00:00:00Z"])),
         until=draw(st.sampled_from(["2026-04-01T00:00:00Z", "2026-03-17T10:30:00Z"])),
         grants=draw(grant_lists),
@@ -169,3 +178,16 @@ def test_looking_further_ahead_changes_no_period_that_is_over(document):
     until = parse_scenario(document).until
     over = [period for period in nearer.periods if period.period.end <= until]
     assert further.as_json()["periods"][: len(over)] == nearer.as_json()["periods"][: len(over)]
+
+
+@given(scenarios())
+def test_a_discount_makes_nothing_negative_and_nobody_pay_more(document):
+    result = run(document)
+    full = run(document | {"plan": document["plan"] | {"discounts": []}})
+    for period, undiscounted in zip(result.periods, full.periods, strict=True):
+        amounts = {kind: Decimal(0) for kind in ("base", "overage", "discount")}
+        for line in period.lines:
+            amounts[line.kind] = amounts.get(line.kind, Decimal(0)) + line.amount
+        assert amounts["discount"] <= 0
+        assert amounts["base"] + amounts["overage"] + amounts["discount"] >= 0
+        assert 0 <= period.total <= undiscounted.total
