@@ -169,7 +169,7 @@ def form_of(browser: Browser, path: str) -> Any:
 
 def hidden(form: Any) -> dict[str, Any]:
     """What the page sends by itself."""
-    return {field.html_name: field.value() for field in form.hidden_fields()}
+    return {field.html_name: field.value() or "" for field in form.hidden_fields()}
 
 
 def errors(response: Any) -> dict[str, list[str]]:
