@@ -11,6 +11,9 @@ from django.db import OperationalError
 from agencyportal.core.problems import FieldError, Problem, ProblemError
 from billing.refusals import NotAdmittedError, RefusedError
 from billing.services.reservations import ConflictError
+from billing.refusals import RefusedError
+from billing.services.reservations import ConflictError, NotAdmittedError
+from clients.services.corrections import CorrectionConflictError, CorrectionRefusedError
 from clients.submission import EventsRefused
 
 _logger = logging.getLogger(__name__)
@@ -29,6 +32,11 @@ def as_problems() -> Iterator[None]:
     except RefusedError as refused:
         errors = [FieldError(str(refused), refused.field)] if refused.field else []
         raise ProblemError(Problem(400, str(refused), errors=errors)) from None
+        raise ProblemError(Problem(400, str(refused))) from None
+    except CorrectionConflictError as refused:
+        raise ProblemError(Problem(409, str(refused))) from None
+    except CorrectionRefusedError as refused:
+        raise invalid([FieldError(str(refused), refused.field or None)]) from None
     except EventsRefused as refused:
         errors = [FieldError(message, field) for _, field, message in refused.errors]
         raise invalid(errors) from None

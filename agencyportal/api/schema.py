@@ -11,6 +11,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from agencyportal.api import cloudevents
 from agencyportal.api.balance import BalanceView
 from agencyportal.api.cloudevents import CloudEvent
+from agencyportal.api.corrections import CorrectionRequest, CorrectionsView
 from agencyportal.api.events import MAX_EVENTS, EventsView
 from agencyportal.api.explanation import ExplanationView
 from agencyportal.api.reservations import (
@@ -21,6 +22,7 @@ from agencyportal.api.reservations import (
 )
 from agencyportal.api.shapes import (
     BalanceShape,
+    CorrectionShape,
     ExplanationShape,
     ProblemDetails,
     RecordedEvents,
@@ -102,6 +104,16 @@ def _describe_usage() -> None:
         },
         responses=_answers(200, RecordedEvents, on_400=_BAD, on_413="Too large."),
     )(EventsView.post)
+    extend_schema(
+        tags=["usage"],
+        operation_id="correctEvent",
+        summary="Amend or void an event",
+        parameters=[_IDEMPOTENCY_KEY],
+        request=CorrectionRequest,
+        responses=_answers(
+            201, CorrectionShape, on_400=_BAD, on_409="The key corrected something else."
+        ),
+    )(CorrectionsView.post)
     extend_schema(
         tags=["usage"],
         operation_id="readUsage",

@@ -160,6 +160,21 @@ class ExplanationShape(serializers.Serializer[Any]):
     taken = TakenShape(many=True)
 
 
+class CorrectionShape(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    event_id = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
+    unit = serializers.CharField(help_text="Slug.")
+    quantity = decimal("What the event counts from now on.")
+    previous = decimal("What it counted until then.")
+    reason = serializers.CharField()
+    standing = serializers.CharField(
+        help_text="counted: at the event's own time. late: settles in the open period. "
+        "unbilled: the event is in no period."
+    )
+    recorded_at = serializers.DateTimeField()
+
+
 class ReservationShape(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     unit = serializers.CharField(help_text="Slug.")

@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from agencyportal.api import schema
 from agencyportal.api.balance import BalanceView
+from agencyportal.api.corrections import CorrectionsView
 from agencyportal.api.events import EventsView
 from agencyportal.api.explanation import ExplanationView
 from agencyportal.api.reservations import CommitView, ReleaseView, ReservationsView
@@ -15,6 +16,7 @@ schema.describe()
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/events", EventsView.as_view(), name="events"),
+    path("v1/corrections", CorrectionsView.as_view(), name="corrections"),
     path("v1/usage", UsageView.as_view(), name="usage"),
     path("v1/balance", BalanceView.as_view(), name="balance"),
     path("v1/explanation", ExplanationView.as_view(), name="explanation"),

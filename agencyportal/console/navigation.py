@@ -45,6 +45,8 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("By day and label", "calendar_view_day", "clients_usageday_changelist"),
             Entry("Events", "bolt", "clients_usageevent_changelist"),
             Entry("Conflicting reports", "call_split", "clients_eventconflict_changelist"),
+            Entry("Late usage", "history", "billing_latesettlement_changelist"),
+            Entry("Corrections", "edit_note", "clients_usagecorrection_changelist"),
             Entry("Alerts", "notifications", "billing_alert_changelist"),
             Entry("Alert rules", "notification_settings", "billing_alertrule_changelist"),
             Entry("Reservations", "lock_clock", "billing_reservation_changelist"),

@@ -1,5 +1,14 @@
 """The admin of people, deployments, units and usage."""
 
-from . import agencies, clients, conflicts, prices, units, usage, workspaces
+from . import agencies, clients, conflicts, corrections, prices, units, usage, workspaces
 
-__all__ = ["agencies", "clients", "conflicts", "prices", "units", "usage", "workspaces"]
+__all__ = [
+    "agencies",
+    "clients",
+    "conflicts",
+    "corrections",
+    "prices",
+    "units",
+    "usage",
+    "workspaces",
+]

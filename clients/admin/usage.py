@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db import models
@@ -10,10 +10,12 @@ from django.http import HttpRequest
 
 from agencyportal.core.admin import ReadOnlyAdmin
 from agencyportal.core.admin_columns import display, quantity, state, told
+from agencyportal.core.admin_dialogs import Dialog
 from agencyportal.core.admin_filters import ChoiceFilter
 from clients.models import UsageDay, UsageEvent
 
 from .conflicts import ConflictInline
+from .corrections import Correct, CorrectionInline
 
 STANDINGS = {"counted": "success", "late": "warning", "unbilled": "danger"}
 STATUSES = {"ok": "success", "error": "danger"}
@@ -75,7 +77,8 @@ class UsageEventAdmin(ReadOnlyAdmin):
     search_help_text = "The id, run, subject or model as reported, or a part of the label."
     date_hierarchy = "occurred_at"
     ordering = ("-occurred_at", "-pk")
-    inlines = (ConflictInline,)
+    inlines = (CorrectionInline, ConflictInline)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (Correct,)
     fieldsets = (
         (
             None,

@@ -14,7 +14,7 @@ from clients.services.keys import create_key
 from tests.billing.plan_samples import starter
 from tests.billing.story import subscribe
 
-ALL_SCOPES = ("events", "read", "reserve")
+ALL_SCOPES = ("events", "corrections", "read", "reserve")
 
 
 def caller(workspace: Workspace, *scopes: str) -> APIClient:

@@ -82,7 +82,8 @@ ADMIN: dict[str, Rights] = {
     "clients.Platform": Rights(reads=OPERATES, changes=OPERATES),
     "clients.UnitTemplate": OPERATORS_OWN,
     "clients.UsageDay": READ,
-    "clients.UsageEvent": READ,
+    "clients.UsageCorrection": READ,
+    "clients.UsageEvent": Rights(dialogs=(("correct", ACTS),)),
     "clients.UsageUnit": Rights(dialogs=(("change_meter", ACTS),), views=(("bench", {}),)),
     "clients.UsageWindow": Rights(views=(("explain", {}),)),
     "clients.User": Rights(reads=OPERATES, changes=OPERATES),
@@ -106,6 +107,7 @@ ADMIN: dict[str, Rights] = {
         ),
     ),
     "billing.InvoiceDocument": READ,
+    "billing.LateSettlement": READ,
     "billing.Mail": READ,
     "billing.MarginRule": Rights(adds=ACTS),
     "billing.Payment": READ,
@@ -265,6 +267,9 @@ _EVENT = {"id": "crawled", "unit": "{unit}"}
 
 CALLS: dict[str, Call] = {
     "api:events": Call("post", _EVENT),
+    "api:corrections": Call(
+        "post", {"event_id": "{event}", "quantity": "899", "reason": "Counted by hand"}
+    ),
     "api:usage": Call(),
     "api:balance": Call(),
     "api:explanation": Call(query="unit={unit}"),

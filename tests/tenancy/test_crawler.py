@@ -313,7 +313,11 @@ def _call(name: str, call: Call, deployment: Deployment) -> tuple[str, Any]:
         held = Reservation.objects.open().filter(workspace=deployment.workspace)
         args = (held.order_by("pk")[0].public_id,)
     unit, _ = _unit_and_band(deployment)
-    body = {key: value.replace("{unit}", unit.slug) for key, value in (call.body or {}).items()}
+    event = UsageEvent.objects.filter(workspace=deployment.workspace).order_by("pk")[0]
+    body = {
+        key: value.replace("{unit}", unit.slug).replace("{event}", event.external_id)
+        for key, value in (call.body or {}).items()
+    }
     query = f"?{call.query.replace('{unit}', unit.slug)}" if call.query else ""
     return reverse(name, args=args) + query, body
 

@@ -36,6 +36,7 @@ from billing.services.discounts import add_discount
 from billing.services.drafting import draft_invoices
 from billing.services.grants import adjust
 from billing.services.invoicing import issue_invoice
+from billing.services.late_usage import settle_workspace
 from billing.services.margins import add_margin_rule
 from billing.services.payments import record_payment
 from billing.services.plans import import_plan
@@ -59,6 +60,7 @@ from clients.models import (
     User,
     Workspace,
 )
+from clients.services.corrections import correct_event
 from clients.services.keys import create_key
 from clients.services.people import (
     add_client_member,
@@ -320,6 +322,7 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
     )
     for key in ("held", "held too"):
         reserve(workspace=workspace, unit=unit, quantity=Decimal(3), now=now, key=key)
+    _late(workspace, owner, now)
     _alert(deployment, unit, owner, now)
     _webhook(deployment, owner, now)
     window = UsageWindow.objects.filter(workspace=workspace).order_by("start")[0]
@@ -363,6 +366,28 @@ def _webhook(deployment: Deployment, owner: User, now: dt.datetime) -> None:
         delivery=delivery, number=1, at=now, status=200, excerpt=deployment.client.slug
     )
     WebhookDelivery.objects.filter(pk=delivery.pk).update(state="delivered", attempts=1)
+
+
+def _late(workspace: Workspace, owner: User, now: dt.datetime) -> None:
+    """Usage of a closed period that came late, and was corrected."""
+    closed = workspace.periods.filter(state="closed").order_by("start")[0]
+    event = SubmittedEvent(
+        id="late",
+        unit="conversation",
+        quantity=Decimal(7),
+        time=closed.start + dt.timedelta(days=1),
+    )
+    record_events(workspace=workspace, events=[event], now=now)
+    correct_event(
+        workspace=workspace,
+        event_id="late",
+        quantity=Decimal(5),
+        reason=mark_of(workspace.client.slug),
+        key="late",
+        now=now,
+        created_by=owner,
+    )
+    settle_workspace(workspace_id=workspace.pk, now=now)
 
 
 def _alert(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime) -> None:

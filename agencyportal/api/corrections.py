@@ -1,0 +1,109 @@
+"""POST /api/v1/corrections: what an event counts after all. Quantity 0 voids it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agencyportal.api.authentication import ScopedView
+from agencyportal.api.refusals import as_problems, invalid
+from agencyportal.core.money import plain
+from agencyportal.core.problems import FieldError, Problem, ProblemError
+from agencyportal.core.serializers import PlainDecimalField
+from clients.metering import MAX_QUANTITY, PLACES
+from clients.models import UsageCorrection, WorkspaceKey
+from clients.services.corrections import LONGEST_KEY, LONGEST_REASON, correct_event
+
+
+class CorrectionRequest(serializers.Serializer[Any]):
+    """Which event counts what, and why."""
+
+    id = serializers.CharField(
+        max_length=LONGEST_KEY,
+        required=False,
+        help_text="Makes it this correction, like an Idempotency-Key: sent again, it is done once.",
+    )
+    event_id = serializers.CharField(max_length=255, help_text="The event's own id.")
+    source = serializers.CharField(  # type: ignore[assignment]
+        max_length=255,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Its source, if it has one.",
+    )
+    quantity = PlainDecimalField(
+        max_digits=19,
+        decimal_places=PLACES,
+        min_value=Decimal(0),
+        max_value=Decimal(MAX_QUANTITY),
+        help_text="What it counts from now on, in its unit, weights included; 0 voids it.",
+    )
+    reason = serializers.CharField(max_length=LONGEST_REASON, help_text="Kept with it.")
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
+        if unknown:
+            raise serializers.ValidationError(dict.fromkeys(unknown, "There is no such field."))
+        return super().to_internal_value(data)
+
+
+class CorrectionsView(ScopedView):
+    """Amend or void an event of the workspace whose key is shown.
+
+    In an open period its sums move at the event's own time; in a closed one the difference
+    settles in the open period. With an `Idempotency-Key` (or an `id`), the same call again
+    answers with the same correction.
+    """
+
+    required_scope = WorkspaceKey.Scope.CORRECTIONS
+
+    def post(self, request: Request) -> Response:
+        wanted = CorrectionRequest(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        said = wanted.validated_data
+        with as_problems():
+            correction = correct_event(
+                workspace=self.workspace,
+                event_id=said["event_id"],
+                source=said["source"],
+                quantity=said["quantity"],
+                reason=said["reason"],
+                key=_key(request, said.get("id")),
+                now=timezone.now(),
+                created_with=request.auth,
+            )
+        return Response(shown(correction), status=201)
+
+
+def _key(request: Request, named: str | None) -> str:
+    """The header's key, or the body's own; without either, the call is one of its own."""
+    header = request.headers.get("Idempotency-Key")
+    if header is not None and not (header.strip() and len(header) <= LONGEST_KEY):
+        detail = f"An Idempotency-Key has 1 to {LONGEST_KEY} characters."
+        raise ProblemError(Problem(400, detail))
+    if header is not None and named is not None and header != named:
+        raise invalid([FieldError("It differs from the Idempotency-Key; send one of them.", "id")])
+    return header or named or str(uuid.uuid4())
+
+
+def shown(row: UsageCorrection) -> dict[str, Any]:
+    """A correction as the API tells of it."""
+    return {
+        "id": str(row.public_id),
+        "event_id": row.event.external_id,
+        "source": row.event.source,
+        "unit": row.event.unit.slug,
+        "quantity": plain(row.quantity),
+        "previous": plain(row.previous),
+        "reason": row.reason,
+        "standing": row.standing,
+        "recorded_at": row.recorded_at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z"),
+    }
