@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.utils import timezone
 from rest_framework import serializers
@@ -31,12 +31,15 @@ class CorrectionRequest(serializers.Serializer[Any]):
         required=False,
         help_text="Makes it this correction, like an Idempotency-Key: sent again, it is done once.",
     )
-    event_id = serializers.CharField(max_length=255, help_text="The event's own id.")
+    event_id = serializers.CharField(
+        max_length=255, trim_whitespace=False, help_text="The event's own id."
+    )
     source = serializers.CharField(  # type: ignore[assignment]
         max_length=255,
         required=False,
         default="",
         allow_blank=True,
+        trim_whitespace=False,
         help_text="Its source, if it has one.",
     )
     quantity = PlainDecimalField(
@@ -78,7 +81,7 @@ class CorrectionsView(ScopedView):
                 reason=said["reason"],
                 key=_key(request, said.get("id")),
                 now=timezone.now(),
-                created_with=request.auth,
+                created_with=cast(WorkspaceKey, request.auth),
             )
         return Response(shown(correction), status=201)
 

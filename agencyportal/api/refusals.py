@@ -11,8 +11,6 @@ from django.db import OperationalError
 from agencyportal.core.problems import FieldError, Problem, ProblemError
 from billing.refusals import NotAdmittedError, RefusedError
 from billing.services.reservations import ConflictError
-from billing.refusals import RefusedError
-from billing.services.reservations import ConflictError, NotAdmittedError
 from clients.services.corrections import CorrectionConflictError, CorrectionRefusedError
 from clients.submission import EventsRefused
 

@@ -20,7 +20,7 @@ from clients.models import (
     Workspace,
 )
 
-from .credits import CreditGrant
+from .credits import CreditGrant, GrantUse
 from .invoices import Charge
 from .subscriptions import BillingPeriod
 
@@ -129,6 +129,14 @@ class LateGrantUse(AppendOnlyModel):
         blank=True,
         related_name="returned_from",
         help_text="The adjustment with which freed units came back; none: they are gone.",
+    )
+    after = models.ForeignKey(
+        GrantUse,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Of credit: the last close that saw the grant; the next one opens with less.",
     )
 
     objects = LateGrantUseQuerySet.as_manager()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models.functions import Coalesce
 
 from billing.models import BillingPeriod, CreditGrant, GrantUse, LateGrantUse
 from billing.waterfall import PERIOD_KINDS, Grant, GrantKind
@@ -54,13 +55,16 @@ def drawn_since(*, workspace_ids: Iterable[int]) -> dict[int, Decimal]:
     What was given back came back as a grant of its own. One query, for as many workspaces as
     there are.
     """
+    closed_since = GrantUse.objects.filter(
+        grant=OuterRef("grant"), pk__gt=Coalesce(OuterRef("after"), 0)
+    )
     rows = (
         LateGrantUse.objects.filter(
+            ~Exists(closed_since),
             settlement__workspace_id__in=list(workspace_ids),
             source=LateGrantUse.Source.CREDIT,
             quantity__gt=ZERO,
         )
-        .exclude(settlement__settled_in__state=BillingPeriod.State.CLOSED)
         .order_by()
         .values_list("grant_id")
         .annotate(Sum("quantity"))

@@ -278,6 +278,7 @@ def _write_uses(
             source=source,
             quantity=quantity,
             returned_as=back,
+            after=grant.uses.order_by("pk").last() if source == Source.CREDIT else None,
         )
         known = credit.get(grant.pk)
         if source == Source.CREDIT and quantity > 0 and known is not None:

@@ -18,6 +18,7 @@ from itertools import groupby
 from typing import Final
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from agencyportal.core.money import plain
 from agencyportal.core.periods import local_date
@@ -52,7 +53,8 @@ def settle_late_usage(*, now: dt.datetime, limit: int | None = None) -> tuple[in
     """
     settled = 0
     failed: list[str] = []
-    for workspace_id in pending_workspaces()[:limit]:
+    waiting = {*pending_workspaces(), *_withdrawn().values_list("workspace", flat=True)}
+    for workspace_id in sorted(waiting)[:limit]:
         try:
             settled += len(settle_workspace(workspace_id=workspace_id, now=now))
         except Exception as error:
@@ -65,7 +67,16 @@ def settle_late_usage(*, now: dt.datetime, limit: int | None = None) -> tuple[in
 @transaction.atomic
 def settle_workspace(*, workspace_id: int, now: dt.datetime) -> list[LateSettlement]:
     """Settle what waits of one workspace; again, there is nothing left. Holds it alone."""
-    return settle_pending([windows.lock_workspace(workspace_id)], now=now)
+    workspace = windows.lock_workspace(workspace_id)
+    settled = settle_pending([workspace], now=now)
+    _charge(_withdrawn().filter(workspace=workspace).select_related("period", "unit"), None, now)
+    return settled
+
+
+def _withdrawn() -> QuerySet[LateSettlement]:
+    """Settled in a period that was withdrawn since: it closes no more, so nobody charges them."""
+    withdrawn = BillingPeriod.State.WITHDRAWN
+    return LateSettlement.objects.filter(charge=None, settled_in__state=withdrawn)
 
 
 def settle_pending(workspaces: Sequence[Workspace], *, now: dt.datetime) -> list[LateSettlement]:

@@ -319,6 +319,8 @@ def _check_charges(books: WorkspaceBooks) -> Iterator[Finding]:
     for rows in groups.values():
         settled_in = periods.get(rows[0].settled_in_id or 0)
         is_open = settled_in is not None and settled_in.state != BillingPeriod.State.CLOSED
+        if rows[0].settled_in_id and settled_in is None and all(r.charge is None for r in rows):
+            is_open = True  # withdrawn, and nobody has looked since
         expected: Charge | None = None
         if not is_open:
             expected = late_charge(rows, settled_in, rows[0].settled_at)

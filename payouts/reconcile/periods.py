@@ -138,13 +138,20 @@ class WorkspaceBooks:
         return {self.as_made(period).end, period.end} | {end for end in moved if end}
 
     def drawn(self, period: BillingPeriod) -> dict[int, Decimal]:
-        """By grant, what late usage drew while a period was the first open one."""
+        """By grant, what late usage had drawn of it when a period closed and saw less."""
+        uses = {row.pk: self.uses.get(row.pk, {}) for row in self.frozen.values()}
+        periods = {row.pk: row.period_id for row in self.frozen.values()}
         drawn: dict[int, Decimal] = defaultdict(Decimal)
-        for row in self.late:
-            if row.settled_in_id == period.pk:
-                for use in row.uses.all():
-                    if use.source == LateGrantUse.Source.CREDIT and use.quantity > 0:
-                        drawn[use.grant_id] += use.quantity
+        for use in (use for row in self.late for use in row.uses.all()):
+            if use.source != LateGrantUse.Source.CREDIT or use.quantity <= 0:
+                continue
+            since = [
+                (seen[use.grant_id].pk, periods[frozen_id])
+                for frozen_id, seen in uses.items()
+                if use.grant_id in seen and seen[use.grant_id].pk > (use.after_id or 0)
+            ]
+            if since and min(since)[1] == period.pk:
+                drawn[use.grant_id] += use.quantity
         return drawn
 
 

@@ -24,6 +24,7 @@ from billing.services import late_settlements, late_usage
 from billing.services.grants import adjust
 from billing.services.late_usage import settle_late_usage
 from billing.services.purchases import buy_on_account
+from billing.services.subscriptions import end
 from clients.services.corrections import correct_event
 from clients.services.recording import SubmittedEvent, record_events
 from clients.services.units import create_unit
@@ -388,6 +389,37 @@ class TestCreditThatGoesOn:
         assert late_lines(february)[0][1:] == ("100", "10.00")
         use = GrantUse.objects.get(period_usage__period=february, grant=topped_up)
         assert whole(use.opening, use.remaining) == (0, 0)
+
+
+class TestAPeriodThatIsWithdrawn:
+    """January closes, late usage settles in February, and then the client leaves with January."""
+
+    def test_is_charged_all_the_same_and_what_was_drawn_stays_drawn(self, acme_support, january):
+        def buy(subscription) -> None:
+            growth = subscription.plan_version.top_ups.get()
+            buy_on_account(workspace=acme_support, band=growth, key="a", now=JANUARY + DAY)
+
+        period = january(1400, starter(top_ups=[band(expires="never")]), before_use=[buy])
+        report(acme_support, "late", MID_JANUARY, 70, now=FEBRUARY + 2 * DAY)
+        report(acme_support, "early", JANUARY, 30, now=FEBRUARY + 2 * DAY)
+        (settled,) = settle(FEBRUARY + 2 * DAY)
+        assert units(settled) == (100, 0, 70, 30)
+        end(subscription=period.subscription, end=FEBRUARY, now=FEBRUARY + 3 * DAY)
+
+        settle(FEBRUARY + 4 * DAY)
+
+        charge = Charge.objects.get(kind="late_usage")
+        assert (charge.amount, charge.bill_at) == (3, period.end)
+        settle(FEBRUARY + 5 * DAY)
+        assert Charge.objects.filter(kind="late_usage").count() == 1
+
+        # They come back in March with what is left of the top-up: 100 - 70.
+        subscribe(acme_support, starter(name="Again", top_ups=[]), MARCH, now=MARCH)
+        report(acme_support, "march", MARCH + DAY, 1040)
+        march, april = (acme_support.periods.get(start=start) for start in (MARCH, APRIL))
+        assert close(march).usage.get().overage == 10
+        report(acme_support, "april", APRIL + DAY, 1040)
+        assert close(april).usage.get().overage == 40
 
 
 class TestReductions:

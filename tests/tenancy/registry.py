@@ -268,7 +268,13 @@ _EVENT = {"id": "crawled", "unit": "{unit}"}
 CALLS: dict[str, Call] = {
     "api:events": Call("post", _EVENT),
     "api:corrections": Call(
-        "post", {"event_id": "{event}", "quantity": "899", "reason": "Counted by hand"}
+        "post",
+        {
+            "event_id": "{event}",
+            "source": "{source}",
+            "quantity": "899",
+            "reason": "Counted by hand",
+        },
     ),
     "api:usage": Call(),
     "api:balance": Call(),

@@ -22,7 +22,7 @@ from django.test import RequestFactory, override_settings
 from django.urls import reverse
 
 from billing.models import Reservation
-from clients.models import UsageUnit
+from clients.models import UsageEvent, UsageUnit
 from tests.everything import changes, everything
 from tests.tenancy.addresses import actual, admin_stem, registered
 from tests.tenancy.cast import CAST, OFFICE, Person, Scene, set_scene
@@ -314,10 +314,8 @@ def _call(name: str, call: Call, deployment: Deployment) -> tuple[str, Any]:
         args = (held.order_by("pk")[0].public_id,)
     unit, _ = _unit_and_band(deployment)
     event = UsageEvent.objects.filter(workspace=deployment.workspace).order_by("pk")[0]
-    body = {
-        key: value.replace("{unit}", unit.slug).replace("{event}", event.external_id)
-        for key, value in (call.body or {}).items()
-    }
+    names = {"{unit}": unit.slug, "{event}": event.external_id, "{source}": event.source}
+    body = {key: names.get(value, value) for key, value in (call.body or {}).items()}
     query = f"?{call.query.replace('{unit}', unit.slug)}" if call.query else ""
     return reverse(name, args=args) + query, body
 
