@@ -72,10 +72,9 @@ def _copy(row: Any, place: Place, number: int) -> Any:
 
 
 def _moved_key(key: str, place: Place) -> str:
-    """`fee:{subscription}:...` and `allowance:{period}:...`: whose it is comes second."""
+    """`fee:{period}:...` and `allowance:{period}:...`: whose it is comes second."""
     kind, old, rest = key.split(":", 2)
-    owner = Subscription if kind == "fee" else BillingPeriod
-    return f"{kind}:{place[owner, int(old)]}:{rest}"
+    return f"{kind}:{place[BillingPeriod, int(old)]}:{rest}"
 
 
 def _clone_sums(original: Workspace) -> None:
