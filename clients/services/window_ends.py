@@ -108,8 +108,8 @@ def _take_off(workspace: Workspace, tally: Tally) -> None:
         )
         row.update(**_less(sums))
         row.filter(events=0).delete()
-    for window_id, sums in tally.windows.items():
-        UsageWindow.objects.filter(pk=window_id).update(**_less(sums))
+    for window_id, total in tally.windows.items():
+        UsageWindow.objects.filter(pk=window_id).update(**_less(total))
 
 
 def _less(sums: DaySum | WindowSum) -> dict[str, Any]:

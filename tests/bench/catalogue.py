@@ -16,6 +16,7 @@ class Bench:
 
 BENCHES: Final = {
     "ingestion": Bench("tests.bench.ingestion", "batches of events over HTTP"),
+    "latency": Bench("tests.bench.latency", "one event a call: p50, p95, p99"),
     "closing": Bench(
         "tests.bench.closing", "close, draft and issue a month of 10,000 subscriptions"
     ),

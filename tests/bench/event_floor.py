@@ -12,7 +12,7 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Final
@@ -29,21 +29,13 @@ class Floor:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        settings = connection.settings_dict
         context = multiprocessing.get_context("spawn")
         columns, rows = _samples(size)
         self._pipes: list[Connection] = []
         self._processes = []
         for number in range(WRITERS[connection.vendor]):
             ours, theirs = context.Pipe()
-            target = {
-                "vendor": connection.vendor,
-                "database": str(settings["NAME"]),
-                "host": settings["HOST"],
-                "port": str(settings["PORT"] or ""),
-                "user": settings["USER"],
-                "password": settings["PASSWORD"],
-            }
+            target = _target()
             process = context.Process(
                 target=_write, args=(theirs, target, columns, rows, f"floor-{size}-{number}")
             )
@@ -77,6 +69,32 @@ class Floor:
         for pipe in self._pipes:
             pipe.recv()
         return time.perf_counter() - started
+
+
+def one_row_writer() -> Callable[[int], None]:
+    """Inserts and commits one row a call, in this process."""
+    columns, rows = _samples(1)
+    write = _postgresql if connection.vendor == "postgresql" else _sqlite
+    store = write(_target(), columns)
+    place = columns.index("external_id")
+
+    def insert(number: int) -> None:
+        (row,) = rows
+        store([(*row[:place], f"floor-single-{number}", *row[place + 1 :])])
+
+    return insert
+
+
+def _target() -> dict[str, str]:
+    settings = connection.settings_dict
+    return {
+        "vendor": connection.vendor,
+        "database": str(settings["NAME"]),
+        "host": settings["HOST"],
+        "port": str(settings["PORT"] or ""),
+        "user": settings["USER"],
+        "password": settings["PASSWORD"],
+    }
 
 
 def _samples(size: int) -> tuple[list[str], list[tuple[Any, ...]]]:
