@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from billing.scenario import STARTS
 from billing.services.requests import LONGEST_NOTE
 
 
@@ -20,6 +21,10 @@ class BuyForm(forms.Form):
             "required": _("This form was incomplete. Nothing was bought; please try again."),
             "invalid": _("This form was damaged. Nothing was bought; please try again."),
         },
+    )
+
+    starts = forms.ChoiceField(
+        choices=[(starts, starts) for starts in STARTS], required=False, widget=forms.HiddenInput
     )
 
     @classmethod

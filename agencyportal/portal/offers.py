@@ -13,6 +13,7 @@ from agencyportal.portal.terms import TermsInWords
 from agencyportal.portal.visits import Visit
 from billing.models import BillingPeriod, TopUpBand
 from billing.services.periods import bounds_of
+from billing.services.purchases import next_bounds
 from billing.simulation import top_up_expiry
 from clients.models import Workspace
 
@@ -33,6 +34,8 @@ class Offer:
     expires: str
     expires_soon: str
     """Said when what is bought now ends within 48 hours; else empty."""
+    from_next_period: str
+    """Where that is so and another period comes: when it could start instead; else empty."""
     invoice: str
     client_may_buy: bool
     """Whether the client's admins may buy it, or the agency alone."""
@@ -58,6 +61,7 @@ class Offer:
             lasts=words.expiry(band),
             expires=_expires(visit, expires_at),
             expires_soon=_soon(visit, period, expires_at),
+            from_next_period=_next_period(visit, period, expires_at),
             invoice=_invoice(visit, period),
             client_may_buy=client_may_buy,
             viewer_buys=client_may_buy and visit.may_buy,
@@ -75,11 +79,17 @@ def _soon(visit: Visit, period: BillingPeriod, expires_at: dt.datetime | None) -
     if expires_at is None or not visit.writing.is_soon(expires_at):
         return ""
     words = _("Bought now, it expires %(when)s.") % {"when": visit.writing.hours_left(expires_at)}
-    if period.subscription.end is None or period.subscription.end > period.end:
-        words += " " + _(
-            "If it can wait, buy it from %(day)s on, when your next period begins."
-        ) % {"day": visit.writing.on(period.end)}
+    if day := _next_period(visit, period, expires_at):
+        words += " " + _("If it can wait, let it start with your next period, on %(day)s.") % {
+            "day": day
+        }
     return words
+
+
+def _next_period(visit: Visit, period: BillingPeriod, expires_at: dt.datetime | None) -> str:
+    """The first day of the next period, where what is bought now would expire soon."""
+    is_soon = expires_at is not None and visit.writing.is_soon(expires_at)
+    return visit.writing.on(period.end) if is_soon and next_bounds(period) is not None else ""
 
 
 def _invoice(visit: Visit, period: BillingPeriod) -> str:

@@ -130,7 +130,7 @@ def _lasts(
 def next_bounds(period: BillingPeriod) -> Period | None:
     """The period that comes after one, as its subscription says now; None after the last."""
     subscription = period.subscription
-    interval = cast(Interval, subscription.plan_version.interval)
+    interval = cast(Interval, period.plan_version.interval)
     return next_period(
         bounds_of(period), interval, subscription.anchor_date, period.timezone, subscription.end
     )
@@ -138,7 +138,7 @@ def next_bounds(period: BillingPeriod) -> Period | None:
 
 def _period_to_buy_in(workspace: Workspace, band: TopUpBand, now: dt.datetime) -> BillingPeriod:
     running = workspace.periods.open().filter(start__lte=now, end__gt=now)
-    period = running.select_related("subscription__plan_version", "workspace").first()
+    period = running.select_related("subscription", "plan_version", "workspace").first()
     if period is None:
         raise RefusedError(
             f"{workspace} has no open period at {now:%Y-%m-%d %H:%M} UTC; "

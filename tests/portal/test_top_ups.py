@@ -117,9 +117,23 @@ def test_an_offer_that_ends_within_48_hours_says_so(story, admin, monkeypatch):
     assert "it expires" not in at(end - dt.timedelta(hours=48, minutes=1))
     text = at(end - dt.timedelta(hours=31))
     assert "Bought now, it expires in 31 hours." in text
-    assert "buy it from April 1, 2026 on, when your next period begins" in text
+    assert "let it start with your next period, on April 1, 2026" in text
+    assert "Buy it, to start on April 1, 2026" in text
     monkeypatch.setattr("django.utils.timezone.now", lambda: end - dt.timedelta(hours=31))
     assert "it expires" not in text_of(admin.get(story.offer(story.volume)))
+
+
+def test_what_is_bought_may_start_with_the_next_period(story, admin, form, monkeypatch):
+    end = dt.datetime(2026, 4, 1, 4, tzinfo=dt.UTC)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: end - dt.timedelta(hours=31))
+
+    admin.post(story.offer(story.growth, "buy/"), form | {"starts": "next_period"})
+
+    grant = TopUpPurchase.objects.get().grant
+    assert (grant.effective_at, grant.expires_at) == (
+        end,
+        dt.datetime(2026, 5, 1, 4, tzinfo=dt.UTC),
+    )
 
 
 def test_a_band_of_another_package_is_not_there(story, admin, acme_docs, form):

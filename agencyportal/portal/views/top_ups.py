@@ -79,7 +79,7 @@ def buy(request: HttpRequest, visit: Visit, workspace_id: int, band_id: int) -> 
     visit.must_be_allowed_to_buy()
     form = BuyForm(request.POST)
     if not form.is_valid():
-        problem = " ".join(map(str, form.errors["key"]))
+        problem = " ".join(str(error) for errors in form.errors.values() for error in errors)
         return _offer_page(request, visit, workspace, found, problem=problem, status=400)
     try:
         purchase = buy_on_account(
@@ -88,6 +88,7 @@ def buy(request: HttpRequest, visit: Visit, workspace_id: int, band_id: int) -> 
             now=visit.now,
             key=f"portal:{form.cleaned_data['key']}",
             purchased_by=visit.user,
+            starts=form.cleaned_data["starts"] or "now",
         )
     except RefusedError as error:
         return _offer_page(request, visit, workspace, found, problem=str(error), status=CONFLICT)
