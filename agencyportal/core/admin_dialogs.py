@@ -43,7 +43,7 @@ class DialogForm(forms.Form):
     which answers a preview was shown for."""
 
     key = forms.CharField(widget=forms.HiddenInput, max_length=64)
-    seen = forms.CharField(widget=forms.HiddenInput, max_length=64, required=False)
+    seen = forms.CharField(widget=forms.HiddenInput, max_length=64, required=False, initial="")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

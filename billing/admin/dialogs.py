@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from agencyportal.core.admin_dialogs import Dialog
 from billing.refusals import RefusedError
 
-OPEN_STATES = {"open": "info", "closing": "warning", "closed": "success"}
+OPEN_STATES = {"open": "info", "closing": "warning", "closed": "success", "withdrawn": "default"}
 INVOICE_STATES = {
     "draft": "default",
     "issued": "info",

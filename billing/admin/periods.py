@@ -14,7 +14,7 @@ from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import state
 from agencyportal.core.admin_dialogs import Dialog, DialogForm
 from agencyportal.core.admin_filters import ChoiceFilter
-from agencyportal.core.powers import Power
+from agencyportal.core.powers import Power, powers_in
 from billing.models import (
     BillingPeriod,
     Charge,
@@ -30,6 +30,7 @@ from .columns import days
 from .dialogs import OPEN_STATES, BillingDialog
 from .discounts import AddDiscount, DiscountInline
 from .explaining import ExplainedAdmin, one
+from .lifecycle import OF_SUBSCRIPTIONS, ChangeInline
 
 SOON = dt.timedelta(days=3)
 
@@ -48,20 +49,25 @@ class DueFilter(ChoiceFilter):
         return about_to_close(periods, now())
 
     def due(self, periods: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return periods.exclude(state=BillingPeriod.State.CLOSED).filter(due_at__lte=now())
+        return still_open(periods).filter(due_at__lte=now())
 
     def failed(self, periods: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return periods.exclude(state=BillingPeriod.State.CLOSED).exclude(close_error="")
+        return still_open(periods).exclude(close_error="")
 
     def running(self, periods: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return periods.filter(start__lte=now(), end__gt=now())
+        return still_open(periods).filter(start__lte=now(), end__gt=now())
+
+
+def still_open(periods: models.QuerySet[Any]) -> models.QuerySet[Any]:
+    """Those that are neither closed nor withdrawn."""
+    return periods.filter(state__in=(BillingPeriod.State.OPEN, BillingPeriod.State.CLOSING))
 
 
 def about_to_close(
     periods: models.QuerySet[BillingPeriod], now: dt.datetime
 ) -> models.QuerySet[BillingPeriod]:
     """Open periods that end, or are to be closed, within `SOON`; due ones too."""
-    return periods.exclude(state=BillingPeriod.State.CLOSED).filter(end__lte=now + SOON)
+    return still_open(periods).filter(end__lte=now + SOON)
 
 
 class ClosePeriod(BillingDialog):
@@ -74,10 +80,12 @@ class ClosePeriod(BillingDialog):
     power = Power.ACT
 
     def is_offered(self) -> bool:
-        return bool(self.row.state != BillingPeriod.State.CLOSED)
+        return self.row.state in (BillingPeriod.State.OPEN, BillingPeriod.State.CLOSING)
 
     def why_not(self) -> str:
         period: BillingPeriod = self.row
+        if period.state == BillingPeriod.State.WITHDRAWN:
+            return f"{period} was withdrawn; there is nothing to close."
         if period.state == BillingPeriod.State.CLOSED:
             return f"{period} is closed since {period.closed_at:%Y-%m-%d %H:%M} UTC."
         if period.end > self.now:
@@ -162,8 +170,10 @@ class BillingPeriodAdmin(ReadOnlyAdmin):
     readonly_fields = (days,)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        """Withdrawn ones too: their charges lead here."""
         related = ("workspace", "client", "agency", "subscription", "plan_version__plan")
-        return super().get_queryset(request).select_related(*related)
+        everything = BillingPeriod.with_withdrawn.for_access(powers_in(request).access)
+        return everything.select_related(*related).order_by(*self.ordering)
 
 
 class PeriodInline(ScopedInline):
@@ -181,14 +191,14 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     list_filter = ("agency", "client", "plan_version__plan")
     list_select_related = ("workspace", "client", "agency", "plan_version__plan")
     search_fields = ("workspace__slug", "client__name", "plan_version__plan__name")
-    inlines = (PeriodInline, DiscountInline)
-    dialogs: ClassVar[tuple[type[Dialog], ...]] = (AddDiscount,)
+    inlines = (PeriodInline, ChangeInline, DiscountInline)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (*OF_SUBSCRIPTIONS, AddDiscount)
     fields = (
         ("workspace", "client"),
-        "plan_version",
+        ("plan_version", "continues"),
         ("currency", "timezone"),
         "anchor_date",
-        ("start", "end"),
+        ("start", "end", "end_reason"),
         ("created_at", "created_by"),
     )
 

@@ -1,7 +1,8 @@
 """What changing a subscription takes, whatever the change: locks, history, a new end, a new start.
 
-Lock order: the workspace's row, then its client's. The client is locked so that no charge comes
-onto an invoice between being looked at and being taken back, and so that its time zone stands.
+Lock order: the client's row, then the workspace's, as drafting locks the client and then refers to
+workspaces. The client is locked so that no charge comes onto an invoice between being looked at
+and being taken back, and so that its time zone stands.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ LONGEST_REASON = 500
 
 
 def hold_workspace(workspace_id: int) -> Workspace:
-    """Lock a workspace and its client, and return it as it is by now."""
+    """Lock a workspace, its client first, and return it as it is by now."""
+    client = lock_row(Client.objects.filter(workspaces=workspace_id))
     workspace = windows.lock_workspace(workspace_id)
-    workspace.client = lock_row(Client.objects.filter(pk=workspace.client_id))
+    workspace.client = client
     return workspace
 
 

@@ -46,7 +46,7 @@ def pause(
     is resumed, or until ``until``. Returns it.
 
     A day that it touches is charged: to keep day d free, pass its first instant. Raises
-    RefusedError where `subscriptions.end` does. Locks the workspace's row, then the client's.
+    RefusedError where `subscriptions.end` does. Locks the client's row, then the workspace's.
     """
     current = hold(subscription)
     ends = quarter_ceil(at)
@@ -80,7 +80,7 @@ def resume(
     that continues it. Where that was planned for another time and has not begun, ``at`` holds.
 
     Raises RefusedError for one that is not paused, a time before it is, and one that another
-    subscription covers or that is closed. Locks the workspace's row, then the client's.
+    subscription covers or that is closed. Locks the client's row, then the workspace's.
     """
     current = hold(subscription)
     if current.end_reason != EndReason.PAUSED or current.end is None:

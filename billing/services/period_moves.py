@@ -1,7 +1,7 @@
 """Moves the ends of periods that are made already, and withdraws those made beyond an end.
 
-Everything here runs inside the caller's transaction, under the locks of the workspace's row and
-then of its client's, so that no charge comes onto an invoice between being looked at and being
+Everything here runs inside the caller's transaction, under the locks of the client's row and
+of the workspace's, so that no charge comes onto an invoice between being looked at and being
 taken back. Rows of money stay as they are: charges on no invoice yet get a `ChargeVoid`, others a
 credit line; the allowance of a withdrawn period goes with its period.
 """

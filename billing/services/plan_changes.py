@@ -62,7 +62,7 @@ def change_plan(
     again, it answers with the one that is there.
 
     Raises RefusedError for a draft, another agency's plan, another currency, the version that it
-    is on, and a subscription that is not running. Locks the workspace's row, then the client's.
+    is on, and a subscription that is not running. Locks the client's row, then the workspace's.
     """
     current = hold(subscription)
     there = current.continued_by.filter(not_empty(), plan_version=plan_version).first()

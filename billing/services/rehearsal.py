@@ -83,8 +83,8 @@ def _rehearse_client(client: Client, now: dt.datetime, rehearsal: Rehearsal) -> 
 def _lock(client: Client) -> None:
     """Everything that the steps lock, in the order in which others lock it: closing, drafting and
     issuing each take several at once, where we go on one by one and give nothing back."""
-    windows.lock_workspaces(client.workspaces.values_list("pk", flat=True))
     lock_row(Client.objects.filter(pk=client.pk))
+    windows.lock_workspaces(client.workspaces.values_list("pk", flat=True))
     lock_rows(Invoice.objects.for_client(client).filter(state=Invoice.State.DRAFT))
 
 

@@ -52,7 +52,7 @@ def activate(
 
     Raises RefusedError for a draft, another agency's plan, a currency that is not the client's, a
     time that another subscription covers, and a start before what is closed. Locks the
-    workspace's row, then the client's.
+    client's row, then the workspace's.
     """
     begins = quarter_floor(start)
     ends = None if end is None else quarter_ceil(end)
@@ -130,8 +130,8 @@ def end(
     of d + 1. Asked for again, it changes nothing.
 
     Raises RefusedError where ``end`` lies before the start or in what is closed, where the
-    subscription has ended, and where another subscription follows earlier. Locks the workspace's
-    row, then the client's.
+    subscription has ended, and where another subscription follows earlier. Locks the client's
+    row, then the workspace's.
     """
     ends = quarter_ceil(end)
     current = hold(subscription)
@@ -160,7 +160,7 @@ def keep(
 
     What was planned to follow it is dropped, and its last period runs to its boundary again.
     Raises RefusedError for one that has ended, and where another subscription is in the way. Locks
-    the workspace's row, then the client's.
+    the client's row, then the workspace's.
     """
     current = hold(subscription)
     if current.end is None:

@@ -17,7 +17,7 @@ from django.db import IntegrityError, connection
 
 from billing.models import BillingPeriod, CreditGrant, GrantUse, PeriodUsage, Subscription
 from billing.refusals import RefusedError
-from billing.services import closing, purchases, subscriptions
+from billing.services import changes, closing, purchases, subscriptions
 from billing.services.closing import close_due_periods, close_period
 from billing.services.plans import import_plan
 from billing.services.purchases import buy_on_account
@@ -263,7 +263,7 @@ class TestTwoActivationsAtOnce:
 
     def activate_both(self, workspace, monkeypatch) -> list[Any]:
         version = import_plan(agency=workspace.agency, document=starter(), now=JANUARY)
-        Meeting(monkeypatch, subscriptions, "_refuse_overlap")
+        Meeting(monkeypatch, subscriptions, "refuse_overlap")
 
         def work(start, end):
             return lambda: activate(
@@ -274,6 +274,7 @@ class TestTwoActivationsAtOnce:
 
     def test_without_the_lock_both_run(self, acme_support, conversation, no_lock, monkeypatch):
         # Neither commits before both have made their periods: windows may not overlap, either.
+        monkeypatch.setattr(changes, "lock_row", lambda rows: rows.get())
         Meeting(monkeypatch, subscriptions, "make_periods")
         outcomes = self.activate_both(acme_support, monkeypatch)
 

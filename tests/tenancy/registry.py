@@ -72,7 +72,7 @@ ADMIN: dict[str, Rights] = {
     "clients.Client": Rights(
         adds=ACTS,
         changes=ACTS,
-        dialogs=(("invite", ACTS), ("top_up", ACTS), ("adjust", ACTS)),
+        dialogs=(("invite", ACTS), ("top_up", ACTS), ("adjust", ACTS), ("timezone", ACTS)),
     ),
     "clients.ClientMember": Rights(changes=ACTS, deletes=ACTS),
     "clients.EventConflict": Rights(dialogs=(("settle", ACTS),)),
@@ -90,7 +90,7 @@ ADMIN: dict[str, Rights] = {
     "clients.Workspace": Rights(
         adds=ACTS,
         changes=ACTS,
-        dialogs=(("create_key", ACTS), ("top_up", ACTS), ("adjust", ACTS)),
+        dialogs=(("create_key", ACTS), ("top_up", ACTS), ("adjust", ACTS), ("subscribe", ACTS)),
     ),
     "clients.WorkspaceKey": Rights(dialogs=(("revoke", ACTS),)),
     "billing.Alert": Rights(dialogs=(("mark_read", STAFF),)),
@@ -115,7 +115,16 @@ ADMIN: dict[str, Rights] = {
     "billing.Plan": READ,
     "billing.PlanVersion": READ,
     "billing.Reservation": READ,
-    "billing.Subscription": Rights(dialogs=(("add_discount", ACTS),)),
+    "billing.Subscription": Rights(
+        dialogs=(
+            ("change_plan", ACTS),
+            ("pause", ACTS),
+            ("resume", ACTS),
+            ("end", ACTS),
+            ("keep", ACTS),
+            ("add_discount", ACTS),
+        )
+    ),
     "billing.SubscriptionDiscount": Rights(dialogs=(("end", ACTS),)),
     "billing.TaxRate": Rights(adds=OPERATES),
     "billing.TopUpPurchase": READ,
