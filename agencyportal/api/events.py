@@ -57,6 +57,8 @@ class EventsParser(BaseParser):
     media_type = "application/json"
     read: Callable[[bytes], SubmittedEvent] = staticmethod(read_event)
     single = batch = True
+    no_list = f"One CloudEvent is an object; for a list use {cloudevents.BATCH}."
+    """Said of a list where ``batch`` is not."""
 
     def parse(
         self,
@@ -67,7 +69,7 @@ class EventsParser(BaseParser):
         body = _body(stream)
         is_list = body.lstrip(b" \t\r\n").startswith(b"[")
         if is_list and not self.batch:
-            raise _refused("One CloudEvent is an object; for a list use " + cloudevents.BATCH + ".")
+            raise _refused(self.no_list)
         if not is_list:
             if not self.single:
                 raise _refused("A batch of CloudEvents is a list.")

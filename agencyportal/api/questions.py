@@ -17,7 +17,8 @@ def unit_named(
     """The agency's unit; None where none is named, and, with an error, where there is none."""
     if not slug:
         return None
-    found = UsageUnit.objects.for_agency(workspace.agency_id).filter(slug=slug[:61]).first()
+    named = UsageUnit.objects.for_agency(workspace.agency_id).filter(slug=slug[:61])
+    found = named.first() if slug.isprintable() else None  # PostgreSQL knows no NUL
     if found is None:
         errors.append(FieldError(f"This agency has no unit “{slug[:60]}”.", "unit"))
     return found

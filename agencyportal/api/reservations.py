@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 from django.http import Http404
 from django.utils import timezone
 from rest_framework import serializers
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -70,6 +72,21 @@ class ReservationRequest(serializers.Serializer[Any]):
     )
 
 
+class ReservationParser(JSONParser):
+    """DRF's own, which does not foresee texts nested more deeply than Python reads."""
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise ProblemError(Problem(400, "Nested too deeply.")) from None
+
+
 class ReservationsView(ScopedView):
     """Hold units and cost before a call, so that many at once never pass a cap.
 
@@ -77,6 +94,7 @@ class ReservationsView(ScopedView):
     """
 
     required_scope = WorkspaceKey.Scope.RESERVE
+    parser_classes = (ReservationParser,)
 
     def post(self, request: Request) -> Response:
         wanted = ReservationRequest(data=request.data)
@@ -103,6 +121,7 @@ class CommitParser(EventsParser):
     """JSON: one event."""
 
     batch = False
+    no_list = "A reservation is settled with one event, an object."
 
 
 class CommitView(ScopedView):

@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -67,6 +68,19 @@ def dress(widget: forms.Widget) -> None:
     else:
         classes = INPUT_CLASSES
     widget.attrs.setdefault("class", " ".join(classes))
+
+
+class DayField(forms.DateField):
+    """A day that begins and ends in every time zone: the calendar's own first and last ones begin
+    before, or end after, the instants that there are."""
+
+    default_validators = [
+        MinValueValidator(dt.date.min + dt.timedelta(days=7)),
+        MaxValueValidator(dt.date.max - dt.timedelta(days=7)),
+    ]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=day_input(), **kwargs)
 
 
 def day_input() -> forms.DateInput:

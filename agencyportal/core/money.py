@@ -158,6 +158,8 @@ def scaled(value: Decimal | int, places: int) -> int:
     never rounded) or does not fit a BIGINT.
     """
     number = as_decimal(value)
+    if not number:  # a zero has an exponent too, and `0E+999999` is no large number
+        return 0
     if number.adjusted() + places > 19:  # before int(): 1E+999999 would fill the memory
         raise ValueError(f"{number} is too large for a number with {places} decimal places.")
     try:

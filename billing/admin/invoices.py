@@ -15,7 +15,7 @@ from django.utils.timezone import localdate, now
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import display, money, state, told
-from agencyportal.core.admin_dialogs import Dialog, DialogForm, day_input, link
+from agencyportal.core.admin_dialogs import DayField, Dialog, DialogForm, link
 from agencyportal.core.admin_documents import document_response, pdf_response, words_about
 from agencyportal.core.admin_filters import ChoiceFilter
 from agencyportal.core.periods import local_date, local_day_start
@@ -36,7 +36,7 @@ from .dialogs import INVOICE_STATES, BillingDialog
 
 class PaymentForm(DialogForm):
     amount = forms.DecimalField(max_digits=19, decimal_places=4)
-    received_at = forms.DateField(label="Received on", widget=day_input())
+    received_at = DayField(label="Received on")
     method = forms.ChoiceField(choices=Payment.Method.choices)
     reference = forms.CharField(max_length=200, help_text="As on the bank statement.")
 

@@ -15,7 +15,7 @@ from django.utils.timezone import now
 
 from agencyportal.core.admin import ScopedInline, extend
 from agencyportal.core.admin_columns import money, quantity
-from agencyportal.core.admin_dialogs import DialogForm, change_url, day_input
+from agencyportal.core.admin_dialogs import DayField, DialogForm, change_url
 from agencyportal.core.periods import local_day_start
 from agencyportal.core.powers import Power
 from billing.models import (
@@ -155,12 +155,7 @@ class AdjustmentForm(DialogForm):
     reason = forms.CharField(
         max_length=500, widget=forms.Textarea(attrs={"rows": 2}), help_text="Kept with the credit."
     )
-    expires_at = forms.DateField(
-        label="Last day",
-        required=False,
-        widget=day_input(),
-        help_text="Empty: it never expires.",
-    )
+    expires_at = DayField(label="Last day", required=False, help_text="Empty: it never expires.")
 
 
 class Adjust(AtWorkspace):

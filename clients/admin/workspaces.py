@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedForm, ScopedInline, ScopedModelAdmin
 from agencyportal.core.admin_columns import display, told
-from agencyportal.core.admin_dialogs import Dialog, DialogForm, change_url, day_input
+from agencyportal.core.admin_dialogs import DayField, Dialog, DialogForm, change_url
 from agencyportal.core.periods import local_day_start
 from agencyportal.core.powers import Power
 from clients.models import Workspace, WorkspaceKey
@@ -37,9 +37,7 @@ class KeyForm(DialogForm):
         initial=[WorkspaceKey.Scope.EVENTS, WorkspaceKey.Scope.READ],
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
-    expires_on = forms.DateField(
-        required=False, widget=day_input(), help_text="Last day on which it works. Empty: never."
-    )
+    expires_on = DayField(required=False, help_text="Last day on which it works. Empty: never.")
     sealed = forms.CharField(widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -54,6 +54,13 @@ class TestRecording:
         assert (stored.external_id, stored.quantity) == ("a", Decimal("2.5"))
         assert timezone.now() - stored.occurred_at < dt.timedelta(minutes=1)
 
+    @pytest.mark.parametrize("zero", [b"0e999999", b'"0e999999"', b"0e-999999", b'"-0"'])
+    def test_zero_however_it_is_written(self, app, conversation, zero):
+        response = send(app, b'{"id": "a", "unit": "conversation", "quantity": %b}' % zero)
+
+        assert response.status_code == 200, response.content
+        assert UsageEvent.objects.get().quantity == 0
+
     def test_every_field(self, app, conversation):
         response = send(
             app,

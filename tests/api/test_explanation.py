@@ -68,6 +68,7 @@ def test_of_the_period_that_holds_a_day(app):
     [
         ({}, "unit"),
         ({"unit": "nothing"}, "unit"),
+        ({"unit": "conversation\0"}, "unit"),
         ({"unit": "conversation", "at": "yesterday"}, "at"),
         ({"unit": "conversation", "when": "2026-01-03"}, "when"),
     ],

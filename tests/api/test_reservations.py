@@ -108,7 +108,7 @@ class TestReserving:
         assert fields(app.post(URL, body, format="json")) == wrong
         assert not Reservation.objects.exists()
 
-    @pytest.mark.parametrize("body", ["[]", "{", '"a"', ""])
+    @pytest.mark.parametrize("body", ["[]", "{", '"a"', "", "[" * 100_000, '{"a":' * 50_000])
     def test_what_is_no_object_is_refused(self, app, body):
         problem(app.post(URL, body, content_type="application/json"), 400)
 
@@ -173,7 +173,8 @@ class TestSettling:
     def test_lists_and_nothing_are_no_event(self, app):
         identity = held(app)
 
-        problem(settle(app, identity, "commit", [{"id": "e"}]), 400)
+        refused = problem(settle(app, identity, "commit", [{"id": "e"}]), 400)
+        assert refused["detail"] == "A reservation is settled with one event, an object."
         problem(app.post(f"{URL}/{identity}/commit"), 400)
 
     @pytest.mark.parametrize("how", ["commit", "release"])

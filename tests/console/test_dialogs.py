@@ -267,6 +267,21 @@ def test_a_payment_that_has_not_come_is_refused_at_its_date(
     assert "not come yet" in errors(response)["received_at"][0]
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("record a payment", "received_at"),
+        ("give credit", "expires_at"),
+        ("create a key", "expires_on"),
+    ],
+)
+def test_a_day_at_the_calendars_end_is_refused(
+    story: Story, as_manager: Browser, name: str, field: str, day: str
+) -> None:
+    assert field in errors(send(as_manager, name, story, **{field: day}))
+
+
 def test_the_same_form_with_other_facts_is_refused(story: Story, as_manager: Browser) -> None:
     assert send(as_manager, "record a payment", story).status_code == 302
 

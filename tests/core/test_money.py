@@ -112,6 +112,11 @@ def test_scaled_numbers_count_their_last_place():
     assert str(money.unscaled(15_000, 4)) == "1.5000"
 
 
+@pytest.mark.parametrize("zero", ["0E+999999", "0E-999999", "-0", "0.00000"])
+def test_zero_is_zero_however_it_is_written(zero: str):
+    assert money.scaled(Decimal(zero), 4) == 0
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
