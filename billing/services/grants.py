@@ -11,6 +11,7 @@ from agencyportal.core.periods import quarter_ceil, quarter_floor
 from billing.models import CreditGrant
 from billing.refusals import RefusedError, refuse_unfit_key
 from billing.waterfall import DEFAULT_PRIORITY, GrantKind
+from clients.metering import MAX_QUANTITY
 from clients.models import UsageUnit, User, Workspace
 from clients.services import windows
 
@@ -44,9 +45,9 @@ def adjust(
     closed stays as it is. ``key`` makes it this one: asked for again, it answers with the grant
     that is there. ``priority``: by default its kind's.
 
-    Raises RefusedError without a reason, for nothing, for a unit outside the workspace's package,
-    for times in which it could never be used, and for a key that gave something else. Locks the
-    workspace's row.
+    Raises RefusedError without a reason, for nothing, for more than MAX_QUANTITY, for a unit
+    outside the workspace's package, for times in which it could never be used, and for a key that
+    gave something else. Locks the workspace's row.
     """
     refuse_unfit_key(key, longest=LONGEST_KEY)
     locked = windows.lock_workspace(workspace.pk)
@@ -94,6 +95,9 @@ def _refuse_unfit(grant: CreditGrant, kind: GrantKind, now: dt.datetime) -> None
         raise RefusedError(f"Say why in at most {LONGEST_REASON} characters.", field="reason")
     if grant.quantity <= 0:
         raise RefusedError(f"Give more than nothing, not {grant.quantity}.", field="quantity")
+    if grant.quantity > MAX_QUANTITY:
+        # A period's sums of what expires have to fit, or it could never be closed.
+        raise RefusedError(f"Give at most {MAX_QUANTITY:,} at once.", field="quantity")
     if not grant.workspace.windows.filter(unit_id=grant.unit_id).exists():
         raise RefusedError(
             f"{grant.unit.plural} are not in the package of {grant.workspace}.", field="unit"

@@ -303,10 +303,15 @@ def test_a_payment_is_booked_and_says_who_recorded_it(
     assert "Record a payment" not in offered.content.decode()
 
 
-def test_credit_needs_a_reason_and_a_time_to_be_used(story: Story, as_manager: Browser) -> None:
+def test_credit_needs_a_reason_a_time_to_be_used_and_a_measure(
+    story: Story, as_manager: Browser
+) -> None:
     assert "reason" in errors(send(as_manager, "give credit", story, reason="  "))
     assert "expires_at" in errors(send(as_manager, "give credit", story, expires_at="2020-01-01"))
+    too_much = errors(send(as_manager, "give credit", story, quantity="1000000000.000001"))
+    assert too_much["quantity"] == ["Give at most 1,000,000,000 at once."]
     assert not CreditGrant.objects.filter(kind="adjustment").exists()
+    assert send(as_manager, "give credit", story, quantity="1000000000").status_code == 302
 
 
 def test_a_band_of_another_plan_is_no_choice(story: Story, as_manager: Browser) -> None:
