@@ -2,6 +2,7 @@
 
 from . import (
     alerts,
+    caps,
     discounts,
     grants,
     invoices,
@@ -21,6 +22,7 @@ from . import (
 
 __all__ = [
     "alerts",
+    "caps",
     "discounts",
     "grants",
     "invoices",

@@ -16,6 +16,7 @@ from django.utils import timezone
 from billing.discounts import DiscountDocument
 from billing.models import (
     BillingPeriod,
+    Cap,
     CreditGrant,
     GrantRevocation,
     Invoice,
@@ -74,6 +75,16 @@ DEEDS = {
         lambda s: f"/admin/clients/client/{s.client.pk}/top-up/",
         lambda s: {"band": f"{s.workspace.pk}:{s.band.pk}"},
         TopUpPurchase.objects.count,
+    ),
+    "cap a client": Deed(
+        lambda s: f"/admin/clients/client/{s.client.pk}/set-cap/",
+        lambda s: {"what": f"units:{s.unit.pk}", "limit": "500"},
+        Cap.objects.filter(client__isnull=False, workspace=None, quantity=500).count,
+    ),
+    "cap a workspace": Deed(
+        lambda s: f"/admin/clients/workspace/{s.workspace.pk}/set-cap/",
+        lambda s: {"what": "spend", "limit": "20.50"},
+        Cap.objects.filter(workspace__isnull=False, amount=D("20.5")).count,
     ),
     "give credit": Deed(
         lambda s: f"/admin/clients/workspace/{s.workspace.pk}/adjust/",

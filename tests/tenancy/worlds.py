@@ -31,6 +31,7 @@ from billing.models import (
     WebhookDelivery,
 )
 from billing.services.alert_reading import mark_read
+from billing.services.caps import set_cap
 from billing.services.closing import close_due_periods
 from billing.services.discounts import add_discount
 from billing.services.drafting import draft_invoices
@@ -320,6 +321,15 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
         key="loyal",
         created_by=owner,
     )
+    for scope in ({"client": deployment.client}, {"workspace": workspace}):
+        set_cap(
+            agency=workspace.agency,
+            kind="spend",
+            limit=Decimal(10_000),
+            now=now,
+            set_by=owner,
+            **scope,
+        )
     for key in ("held", "held too"):
         reserve(workspace=workspace, unit=unit, quantity=Decimal(3), now=now, key=key)
     _late(workspace, owner, now)
