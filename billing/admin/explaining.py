@@ -33,9 +33,16 @@ class ExplainedAdmin(ReadOnlyAdmin):
             path(f"<path:object_id>/{SLUG}/", view, name=self._url_name(SLUG)),
         ]
 
+    def is_explained(self, row: Any) -> bool:  # noqa: ARG002
+        """Whether there is anything to say of a row yet."""
+        return True
+
     def links(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:
+        links = super().links(request, obj)
+        if not self.is_explained(obj):
+            return links
         return [
-            *super().links(request, obj),
+            *links,
             link("What consumed it", "troubleshoot", self.url(SLUG, obj)),
         ]
 

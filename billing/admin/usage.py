@@ -97,6 +97,9 @@ class UsageWindowAdmin(ExplainedAdmin):
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related("workspace", "unit")
 
+    def is_explained(self, row: UsageWindow) -> bool:
+        return row.start <= now()
+
     def explanations(self, row: UsageWindow) -> list[Explanation]:
         periods = BillingPeriod.objects.filter(workspace=row.workspace_id, start=row.start)
         period = periods.select_related("workspace__client", "plan_version__plan").first()

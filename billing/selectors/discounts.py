@@ -131,7 +131,7 @@ def group_of(charge: Charge) -> Group | None:
     names it as well, counts against it; what the agency collects itself is its own to discount."""
     if charge.collected_by != CollectedBy.PLATFORM:
         return None
-    if charge.kind == LineKind.OVERAGE:
+    if charge.kind in (LineKind.OVERAGE, LineKind.LATE_USAGE):
         return "overage"
     if charge.kind == LineKind.DISCOUNT or "fee" not in charge.details:
         return None
@@ -146,8 +146,15 @@ def charged_by_group(
     for charge in charges:
         group = group_of(charge)
         if group is not None and charge.pk not in voided:
-            found[charge.period_id][group] += charge.amount
+            found[charge.period_id][group] += _discountable(charge)
     return found
+
+
+def _discountable(charge: Charge) -> Decimal:
+    """A charge, but for what late usage changed in the minimum, which is never discounted."""
+    if charge.kind == LineKind.LATE_USAGE:
+        return Decimal(charge.details["overage_amount"])
+    return charge.amount
 
 
 def taken_by_group(

@@ -34,8 +34,9 @@ from billing.selectors.late_usage import (
 from clients.models import UsageUnit, Workspace
 from clients.services import windows
 
+from .discounts import discount_lines
 from .late_settlements import ClosedBooks, settle_unit
-from .plans import Terms, terms_of
+from .plans import Terms, terms_by_version, terms_of
 
 _logger = logging.getLogger(__name__)
 
@@ -181,7 +182,9 @@ def charge_late_usage(periods: Sequence[BillingPeriod], *, now: dt.datetime) -> 
 def _charge(
     settled: Iterable[LateSettlement], settled_in: BillingPeriod | None, now: dt.datetime
 ) -> None:
-    """What comes to nothing has no charge."""
+    """What comes to nothing has no charge. Discounts of the closed periods follow their charges,
+    so that what is given back is what was paid."""
+    charged: dict[int, BillingPeriod] = {}
     ordered = sorted(settled, key=lambda row: (row.period.start, row.unit_id, row.number))
     for _of, group in groupby(ordered, key=lambda row: (row.period_id, row.unit_id)):
         rows = list(group)
@@ -190,6 +193,11 @@ def _charge(
             charge.save(force_insert=True)
             ids = [row.pk for row in rows]
             LateSettlement.objects.filter(pk__in=ids).update(charge=charge)
+            charged[charge.period_id] = rows[0].period
+    if charged:
+        terms = terms_by_version({row.plan_version for row in charged.values()})
+        periods = list(charged.values())
+        Charge.objects.bulk_create(discount_lines(periods, terms, now=now, overage=True))
 
 
 def late_charge(

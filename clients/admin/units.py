@@ -57,9 +57,9 @@ class ChangeMeterForm(DialogForm):
         help_text='The first that matches multiplies, as [{"when": [condition], "multiply": "2"}].',
     )
     effective_from = forms.DateTimeField(
-        label="From (UTC)",
+        label="From",
         widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
-        help_text="Events from here on count so; what happened before stays as it was counted.",
+        help_text="In the agency's time zone. What happened before stays as it was counted.",
     )
 
 
@@ -94,7 +94,7 @@ class ChangeMeter(Dialog):
             property_name=given["property_name"],
             filters=given["filters"] or [],
             weights=given["weights"] or [],
-            effective_from=given["effective_from"].replace(tzinfo=dt.UTC),
+            effective_from=given["effective_from"].astimezone(dt.UTC),
             now=self.now,
             created_by=self.user,
         )

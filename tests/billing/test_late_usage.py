@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from agencyportal.core.append_only import AppendOnlyError
 from billing.models import (
@@ -642,3 +643,42 @@ def test_what_fails_holds_up_nobody_else(acme_support, acme_docs, conversation, 
 
     assert settle_late_usage(now=MID_FEBRUARY) == (1, ["Late usage of acme-support: no"])
     assert LateSettlement.objects.get().workspace == acme_docs
+
+
+class TestDiscounts:
+    """Half of the overage is taken off: 200 beyond at 0.10 are 20.00 less 10.00."""
+
+    @pytest.fixture
+    def halved(self, january):
+        half = {"name": "Half", "on": "overage", "percent": "50"}
+        return january(1200, starter(discounts=[half], top_ups=[], fees=[]))
+
+    def charged(self, period) -> list[tuple[str, str]]:
+        rows = Charge.objects.filter(period=period).order_by("pk")
+        return [(row.kind, f"{row.amount:.2f}") for row in rows]
+
+    def test_late_usage_is_discounted_as_the_overage_it_is(self, acme_support, halved):
+        report(acme_support, "late", MID_JANUARY, 100, now=MID_FEBRUARY)
+        settle()
+        close(periods_of(acme_support)[1])
+
+        assert self.charged(halved) == [
+            ("overage", "20.00"),
+            ("discount", "-10.00"),
+            ("late_usage", "10.00"),
+            ("discount", "-5.00"),
+        ]
+        call_command("reconcile")
+
+    def test_a_reduction_gives_back_what_was_paid_and_no_more(self, acme_support, halved):
+        correct(acme_support, "in time", 0)
+        settle()
+        close(periods_of(acme_support)[1])
+
+        assert self.charged(halved) == [
+            ("overage", "20.00"),
+            ("discount", "-10.00"),
+            ("late_usage", "-20.00"),
+            ("discount", "10.00"),
+        ]
+        call_command("reconcile")

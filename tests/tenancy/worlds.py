@@ -332,7 +332,7 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
         )
     for key in ("held", "held too"):
         reserve(workspace=workspace, unit=unit, quantity=Decimal(3), now=now, key=key)
-    _late(workspace, owner, now)
+    _late(workspace, unit, owner, now)
     _alert(deployment, unit, owner, now)
     _webhook(deployment, owner, now)
     window = UsageWindow.objects.filter(workspace=workspace).order_by("start")[0]
@@ -378,9 +378,19 @@ def _webhook(deployment: Deployment, owner: User, now: dt.datetime) -> None:
     WebhookDelivery.objects.filter(pk=delivery.pk).update(state="delivered", attempts=1)
 
 
-def _late(workspace: Workspace, owner: User, now: dt.datetime) -> None:
+def _late(workspace: Workspace, unit: UsageUnit, owner: User, now: dt.datetime) -> None:
     """Usage of a closed period that came late, and was corrected."""
     closed = workspace.periods.filter(state="closed").order_by("start")[0]
+    adjust(
+        workspace=workspace,
+        unit=unit,
+        quantity=Decimal(3),
+        reason="From the start",
+        created_by=owner,
+        now=now,
+        key=f"from the start:{workspace.pk}",
+        effective_at=closed.start,
+    )
     event = SubmittedEvent(
         id="late",
         unit="conversation",
