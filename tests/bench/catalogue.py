@@ -17,6 +17,8 @@ class Bench:
 BENCHES: Final = {
     "ingestion": Bench("tests.bench.ingestion", "batches of events over HTTP"),
     "latency": Bench("tests.bench.latency", "one event a call: p50, p95, p99"),
+    "reservations": Bench("tests.bench.reservations", "reserve and commit, hot and spread"),
+    "growth": Bench("tests.bench.growth", "at a million events beside ten thousand (--scale 10)"),
     "closing": Bench(
         "tests.bench.closing", "close, draft and issue a month of 10,000 subscriptions"
     ),
