@@ -12,14 +12,23 @@ from typing import Any
 import pytest
 from django.db import IntegrityError
 
-from billing.models import BillingPeriod, Charge, ChargeVoid, InvoiceLine, PeriodUsage, Subscription
+from billing.models import (
+    BillingPeriod,
+    Charge,
+    ChargeVoid,
+    InvoiceLine,
+    PeriodMove,
+    PeriodUsage,
+    Subscription,
+)
 from billing.refusals import RefusedError
-from billing.services import changes, closing, drafting, period_moves, plan_changes
+from billing.services import changes, closing, drafting
 from billing.services.closing import close_period
 from billing.services.drafting import draft_client
 from billing.services.plan_changes import change_plan
 from billing.services.plans import import_plan
 from billing.services.subscriptions import end
+from clients import record_sql
 from clients.models import UsageQuarter, UsageWindow
 from clients.services import recording
 from clients.services.recording import SubmittedEvent, record_events
@@ -68,8 +77,8 @@ class TestAChangeWhileRecording:
     def test_without_the_lock_usage_of_the_new_plan_counts_under_the_old(
         self, subscription, no_lock, monkeypatch
     ):
-        monkeypatch.setattr(recording.record_sql, "hold_workspace", lambda _: None)
-        monkeypatch.setattr(recording.record_sql, "enter_workspaces", lambda *_, **__: None)
+        monkeypatch.setattr(record_sql, "hold_workspace", lambda _: None)
+        monkeypatch.setattr(record_sql, "enter_workspaces", lambda *_, **__: None)
 
         self.record_and_change(subscription, monkeypatch)
 
@@ -146,5 +155,5 @@ def test_two_changes_at_once_are_one(subscription, acme_support, conversation):
     assert len({outcome.pk for outcome in outcomes}) == 1
     assert len(periods_of(acme_support)) == 3
     assert PeriodUsage.objects.count() == 0
-    assert period_moves.PeriodMove.objects.count() == 2
-    assert plan_changes.BillingPeriod.objects.filter(state="open").count() == 3
+    assert PeriodMove.objects.count() == 2
+    assert BillingPeriod.objects.filter(state="open").count() == 3
