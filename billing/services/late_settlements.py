@@ -244,7 +244,11 @@ def late_minimum(period: BillingPeriod, terms: Terms, more_overage: Decimal) -> 
     due = minimum_due(minimum, bounds_of(period), period.timezone, period.currency)
     charged = _sum(period.usage.aggregate(total=Sum("overage_amount")))
     charged += _sum(period.late_settlements.aggregate(total=Sum("overage_amount")))
-    others = Q(kind=LineKind.TOP_UP) | Q(kind=LineKind.DISCOUNT, details__group="overage")
+    # What was taken off at the close; what discounts take off late usage itself comes after.
+    discounts = Q(
+        kind=LineKind.DISCOUNT, details__group="overage", created_at__lte=period.closed_at
+    )
+    others = Q(kind=LineKind.TOP_UP) | discounts
     charged += _sum(period.charges.filter(others).aggregate(total=Sum("amount")))
     return minimum_shortfall(due, charged + more_overage) - minimum_shortfall(due, charged)
 

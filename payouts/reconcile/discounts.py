@@ -39,24 +39,32 @@ class DiscountCheck:
         self.standing = [row for row in self.lines if row.pk not in voided]
         # A line that was taken back is called for by what the others come to.
         voids.called_for |= {row.key for row in self.lines}
-        self.charged = charged_by_group(rows, voided)
         in_force = discounts_in_force(periods, books.terms)
-        self.due = {
-            period.pk: dict(self._due(period, in_force.get(period.pk, []))) for period in periods
-        }
+        at_close = [row for row in rows if row.kind != LineKind.LATE_USAGE]
+
+        def due(charges: Iterable[Charge]) -> dict[int, dict[Place, Decimal]]:
+            charged = charged_by_group(charges, voided)
+            return {
+                period.pk: dict(
+                    self._due(period, in_force.get(period.pk, []), charged.get(period.pk, {}))
+                )
+                for period in periods
+            }
+
+        self.due, self.due_at_close = due(rows), due(at_close)
 
     @property
     def taken_off_overage(self) -> dict[int, Decimal]:
-        """What has to be taken off the overage of each period."""
+        """What had to be taken off the overage of each period when it closed."""
         return {
             period_id: sum((off for (_, group), off in due.items() if group == "overage"), ZERO)
-            for period_id, due in self.due.items()
+            for period_id, due in self.due_at_close.items()
         }
 
+    @staticmethod
     def _due(
-        self, period: BillingPeriod, in_force: list[InForce]
+        period: BillingPeriod, in_force: list[InForce], charged: Mapping[Group, Decimal]
     ) -> Iterator[tuple[Place, Decimal]]:
-        charged: Mapping[Group, Decimal] = self.charged.get(period.pk, {})
         share = share_of(bounds_of(period), period.timezone)
         amounts = taken_off([each.discount for each in in_force], charged, share, period.currency)
         for each, by_group in zip(in_force, amounts, strict=True):

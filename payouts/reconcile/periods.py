@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final, cast
 
-from django.db.models import Prefetch, Q, Sum
+from django.db.models import F, Prefetch, Q, Sum
 
 from agencyportal.core.periods import (
     Interval,
@@ -164,7 +164,11 @@ def _late(workspace: Workspace) -> list[LateSettlement]:
 
 
 def _bought(workspace: Workspace) -> dict[int, Decimal]:
-    counted = Q(kind=LineKind.TOP_UP) | Q(kind=LineKind.DISCOUNT, details__group="overage")
+    """Top-ups less what was taken off the overage at the close, by period."""
+    at_close = Q(created_at__lte=F("period__closed_at"))
+    counted = Q(kind=LineKind.TOP_UP) | at_close & Q(
+        kind=LineKind.DISCOUNT, details__group="overage"
+    )
     bought = Charge.objects.filter(counted, workspace=workspace).order_by()
     return dict(bought.values_list("period").annotate(Sum("amount")))
 

@@ -13,7 +13,7 @@ from clients.models import ClientMember
 
 from .conftest import NOON
 
-WRITES = {"approve", "decline", "buy", "ask", "alerts_read"}
+WRITES = {"approve", "decline", "buy", "ask", "alerts_read", "alerts_own"}
 """Paths that take a form, and send whoever only looks back to the page it is on."""
 
 PAGES = ("", "top-ups/", "invoices/", "package/", "alerts/")
