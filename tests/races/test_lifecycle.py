@@ -29,6 +29,7 @@ from billing.services.plan_changes import change_plan
 from billing.services.plans import import_plan
 from billing.services.subscriptions import end
 from clients import record_sql
+from clients.holding_sql import Held
 from clients.models import UsageQuarter, UsageWindow
 from clients.services import recording
 from clients.services.recording import SubmittedEvent, record_events
@@ -77,7 +78,7 @@ class TestAChangeWhileRecording:
     def test_without_the_lock_usage_of_the_new_plan_counts_under_the_old(
         self, subscription, no_lock, monkeypatch
     ):
-        monkeypatch.setattr(record_sql, "hold_workspace", lambda _: None)
+        monkeypatch.setattr(record_sql, "hold_workspace", lambda _: Held(None, is_capped=False))
         monkeypatch.setattr(record_sql, "enter_workspaces", lambda *_, **__: None)
 
         self.record_and_change(subscription, monkeypatch)
