@@ -12,7 +12,7 @@ from agencyportal.core.periods import local_date
 from agencyportal.portal.terms import TermsInWords
 from agencyportal.portal.visits import Visit
 from billing.models import BillingPeriod, TopUpBand
-from billing.services.periods import bounds_of
+from billing.selectors.periods import bounds_of
 from billing.services.purchases import next_bounds
 from billing.simulation import top_up_expiry
 from clients.models import Workspace

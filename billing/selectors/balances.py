@@ -17,6 +17,7 @@ from agencyportal.core.periods import Period, quarter_floor
 from billing.models import BillingPeriod, CreditGrant, PlanAllowance, Reservation
 from billing.plan_documents import AllowanceDocument
 from billing.selectors.grants import opening_grants
+from billing.selectors.periods import bounds_of
 from billing.services.plans import Terms, terms_of
 from billing.settlement import (
     Quarter,
@@ -65,7 +66,7 @@ class Balance:
 
     @property
     def bounds(self) -> Period:
-        return _bounds(self.period)
+        return bounds_of(self.period)
 
     @property
     def included(self) -> Decimal:
@@ -222,10 +223,6 @@ def _settled_in_thought(
         carried = _handed_on(found, carried)
 
 
-def _bounds(period: BillingPeriod) -> Period:
-    return Period(period.start, period.end, period.full_start, period.full_end)
-
-
 def _counted(
     workspace: Workspace, periods: Sequence[BillingPeriod], held: Held
 ) -> dict[int, list[Quarter]]:
@@ -272,7 +269,7 @@ def _balance(
     *,
     grows: bool,
 ) -> Balance:
-    bounds = _bounds(period)
+    bounds = bounds_of(period)
     usage = usage_of([row for row in counted if row.start in bounds])
     end = allowance_at_end(
         grants,

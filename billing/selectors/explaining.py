@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
-from agencyportal.core.periods import Period, local_date
+from agencyportal.core.periods import local_date
 from billing.attribution import Share, Source, Stretch, divide, stretches
 from billing.models import BillingPeriod, CreditGrant, GrantUse, PeriodUsage
 from billing.waterfall import Draw, waterfall
@@ -25,6 +25,7 @@ from clients.selectors import counted_quarters
 
 from .balances import balances
 from .grants import as_grant
+from .periods import bounds_of
 
 _logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def explain(*, period: BillingPeriod, unit: UsageUnit, now: dt.datetime) -> Expl
     sums: dict[Source, _Sums] = defaultdict(_Sums)
     for draw in draws:
         sums[draw.source].days[local_date(draw.bucket, period.timezone)] += draw.quantity
-    for stretch in stretches(draws, _bounds(period)):
+    for stretch in stretches(draws, bounds_of(period)):
         _look_up(period, unit, stretch, sums)
     grants = CreditGrant.objects.select_related("purchase__band", "workspace", "unit").in_bulk(
         [source for source in sums if isinstance(source, int)]
@@ -150,7 +151,7 @@ def _frozen(period: BillingPeriod, unit: UsageUnit) -> Burned | None:
     quarters = counted_quarters(
         workspace_id=period.workspace_id, unit_id=unit.pk, start=period.start, end=period.end
     )
-    result = waterfall(grants, [(row[0], row[1]) for row in quarters], _bounds(period))
+    result = waterfall(grants, [(row[0], row[1]) for row in quarters], bounds_of(period))
     return result.draws(), {grant.id: grant.kind.value for grant in grants}
 
 
@@ -274,7 +275,3 @@ def _in_order(events: QuerySet[UsageEvent]) -> Iterator[tuple[UsageEvent, Decima
     rows = events.annotate(counts=_counts()).order_by("occurred_at", "source", "external_id")
     for event in rows.iterator(chunk_size=2_000):
         yield event, event.quantity if event.counts else ZERO
-
-
-def _bounds(period: BillingPeriod) -> Period:
-    return Period(period.start, period.end, period.full_start, period.full_end)

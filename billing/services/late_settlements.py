@@ -29,13 +29,13 @@ from billing.plan_documents import AllowanceDocument
 from billing.rating import minimum_shortfall
 from billing.selectors.grants import as_grant
 from billing.selectors.late_usage import Entry, changes_of, costs_of, late_cost_by_model
+from billing.selectors.periods import bounds_of
 from billing.terms import minimum_due
 from billing.waterfall import DEFAULT_PRIORITY, Grant, GrantKind
 from clients.models import UsageUnit
 from clients.selectors import counted_quarters
 
 from .overage import MarginRules, OveragePrice, price_overage
-from .periods import bounds_of
 from .plans import Terms
 
 ZERO: Final = Decimal(0)

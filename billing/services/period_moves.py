@@ -34,13 +34,14 @@ from billing.models import (
 from billing.plan_documents import FeeDocument
 from billing.proration import share_of
 from billing.refusals import RefusedError
+from billing.selectors.periods import bounds_of
 from billing.terms import opening_allowance
 from billing.waterfall import GrantKind
 from clients.models import UsageWindow, Workspace
 from clients.services import window_ends
 
 from .discounts import settle_moved
-from .periods import bounds_of, period_grant
+from .periods import period_grant
 from .plans import Terms, terms_of
 
 ZERO = Decimal(0)

@@ -18,17 +18,13 @@ from agencyportal.core.periods import Interval, Period, next_period, period_at
 from billing.models import BillingPeriod, Charge, CreditGrant, PlanFee, Subscription
 from billing.plan_documents import FeeDocument
 from billing.proration import share_of
+from billing.selectors.periods import bounds_of
 from billing.terms import fee_amount, is_prorated, opening_allowance
 from billing.waterfall import DEFAULT_PRIORITY, GrantKind
 from clients.services import windows
 
 from .discounts import discount_lines
 from .plans import Terms, terms_by_version
-
-
-def bounds_of(period: BillingPeriod) -> Period:
-    """A stored period as the cores see it."""
-    return Period(period.start, period.end, period.full_start, period.full_end)
 
 
 def make_periods(

@@ -20,6 +20,7 @@ from billing.models import (
 )
 from billing.refusals import RefusedError, refuse_unfit_key
 from billing.scenario import Starts
+from billing.selectors.periods import bounds_of
 from billing.simulation import top_up_expiry
 from billing.waterfall import DEFAULT_PRIORITY, GrantKind
 from clients.caps import month_of
@@ -28,7 +29,6 @@ from clients.services import windows
 
 from . import spend
 from .caps import make_ready
-from .periods import bounds_of
 
 LONGEST_KEY: Final = 200
 

@@ -30,6 +30,7 @@ from billing.models import (
 from billing.plan_documents import AllowanceDocument
 from billing.rating import minimum_shortfall
 from billing.selectors.grants import as_grant, opening_grants
+from billing.selectors.periods import bounds_of
 from billing.settlement import Usage, allowance_at_end, settle, take_back, usage_of
 from billing.terms import minimum_due
 from billing.waterfall import Grant, GrantKind, WaterfallResult, edges_within
@@ -39,7 +40,7 @@ from clients.sums_sql import Stretch
 
 from .discounts import discount_lines, taken_off_overage
 from .overage import MarginRules, OveragePrice, price_overage
-from .periods import bounds_of, period_grant
+from .periods import period_grant
 from .plans import Terms
 
 ZERO = Decimal(0)

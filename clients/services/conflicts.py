@@ -12,7 +12,8 @@ from django.db import transaction
 
 from agencyportal.core.locks import lock_row
 from clients.models import EventConflict, UsageEvent, User, Workspace
-from clients.submission import SubmittedEvent, body_hash
+from clients.services.measuring import MeasuredEvent
+from clients.submission import SubmittedEvent
 
 LONGEST_REMARK = 500
 
@@ -20,7 +21,7 @@ LONGEST_REMARK = 500
 def note_conflicts(
     *,
     workspace: Workspace,
-    events: Sequence[SubmittedEvent],
+    events: Sequence[MeasuredEvent],
     ids: Collection[str],
     now: dt.datetime,
 ) -> None:
@@ -30,7 +31,7 @@ def note_conflicts(
     body that is kept already is left as it is.
     """
     wanted = set(ids)
-    submitted = {event.key: event for event in events if event.id in wanted}
+    submitted = {event.key for event in events if event.key[1] in wanted}
     standing = {
         (event.source, event.external_id): event
         for event in UsageEvent.objects.filter(
@@ -41,13 +42,13 @@ def note_conflicts(
     rows: dict[tuple[int, str], EventConflict] = {}
     for event in events:
         first = standing.get(event.key)
-        if first is None or (fingerprint := body_hash(event)) == first.body_hash:
+        if first is None or event.body_hash == first.body_hash:
             continue
-        rows[first.pk, fingerprint] = EventConflict(
+        rows[first.pk, event.body_hash] = EventConflict(
             workspace=workspace,
             event=first,
-            body_hash=fingerprint,
-            body=_shown(event),
+            body_hash=event.body_hash,
+            body=_shown(event.submitted),
             received_at=now,
         )
     EventConflict.objects.bulk_create([rows[key] for key in sorted(rows)], ignore_conflicts=True)

@@ -59,18 +59,13 @@ def record_events(
     if not measured:
         return Recorded()
     try:
-        return _store(workspace, events, measured, now)
+        return _store(workspace, measured, now)
     except (DataError, IntegrityError):
         refuse_overflow(workspace, measured)
         raise
 
 
-def _store(
-    workspace: Workspace,
-    events: Sequence[SubmittedEvent],
-    measured: Sequence[MeasuredEvent],
-    now: dt.datetime,
-) -> Recorded:
+def _store(workspace: Workspace, measured: Sequence[MeasuredEvent], now: dt.datetime) -> Recorded:
     """The transaction of recording."""
     fresh, repeats = distinct(measured)
     with transaction.atomic():
@@ -91,7 +86,7 @@ def _store(
         count_events(workspace, counted, windows, is_capped=is_capped)
         conflicts = _conflicts([*known, *repeats], hashes)
         if conflicts:
-            note_conflicts(workspace=workspace, events=events, ids=conflicts, now=now)
+            note_conflicts(workspace=workspace, events=measured, ids=conflicts, now=now)
     if watched := windows.watched.intersection(event.place.window_id for event in counted):
         transaction.on_commit(lambda: call_attention(workspace, sorted(watched), now), robust=True)
     return Recorded(

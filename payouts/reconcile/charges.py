@@ -17,7 +17,7 @@ from billing.models import (
     TopUpPurchase,
 )
 from billing.rating import minimum_shortfall
-from billing.services.periods import bounds_of
+from billing.selectors.periods import bounds_of
 from billing.terms import minimum_due
 
 from .discounts import DiscountCheck

@@ -10,7 +10,7 @@ from billing.discounts import GROUPS, Group, taken_off
 from billing.models import BillingPeriod, Charge, CollectedBy, LineKind
 from billing.proration import share_of
 from billing.selectors.discounts import InForce, charged_by_group, discounts_in_force
-from billing.services.periods import bounds_of
+from billing.selectors.periods import bounds_of
 
 from .fees import Voids
 from .findings import Checked, Finding, compare, difference, missing, unexpected

@@ -32,6 +32,7 @@ from billing.selectors.late_usage import (
     pending_corrections,
     pending_events,
 )
+from billing.selectors.periods import bounds_of
 from billing.services.late_settlements import (
     LateMarginRules,
     Totals,
@@ -40,7 +41,6 @@ from billing.services.late_settlements import (
 )
 from billing.services.late_usage import late_charge
 from billing.services.overage import price_overage
-from billing.services.periods import bounds_of
 from billing.terms import minimum_due
 from clients.models import UsageCorrection, UsageEvent
 

@@ -32,8 +32,8 @@ from billing.models import (
     PeriodUsage,
     Subscription,
 )
+from billing.selectors.periods import bounds_of
 from billing.services.overage import OveragePrice
-from billing.services.periods import bounds_of
 from billing.services.plans import Terms, terms_of
 from billing.settlement import Usage
 from billing.waterfall import WaterfallResult

@@ -12,8 +12,8 @@ from agencyportal.core.money import plain
 from billing.models import BillingPeriod, CreditGrant, GrantUse, PeriodUsage, PlanAllowance
 from billing.plan_documents import AllowanceDocument
 from billing.selectors import as_grant
+from billing.selectors.periods import bounds_of
 from billing.services.overage import MarginRules, price_overage
-from billing.services.periods import bounds_of
 from billing.services.plans import Terms
 from billing.settlement import allowance_at_end, settle, take_back, usage_of
 from billing.terms import opening_allowance
