@@ -65,7 +65,8 @@ class Agreed(NamedTuple):
     def applies(self, start: datetime, full_start: datetime, earlier: Iterable[Start]) -> bool:
         """Whether it is taken off in a period, after the ``earlier`` ones of its subscription.
 
-        Two parts of one interval (as a change of plan leaves them) count once.
+        On fees, what counts are the times that fees are for (`terms.fees_time`). Two parts of one
+        interval (as a change of plan leaves them) count once.
         """
         if not self.holds_at(start):
             return False
@@ -87,17 +88,21 @@ def taken_off(
     charged: Mapping[Group, Decimal],
     share: Share,
     currency: str,
+    *,
+    fees_share: Share | None = None,
 ) -> list[dict[Group, Decimal]]:
     """What each discount takes off each group of one period's charges, in order; never negative.
 
     ``charged``: what the groups come to, rounded; one that is missing or negative counts as 0.
-    ``share``: the part of the full interval that the period covers. Taking overage into account
-    later changes nothing about fees.
+    ``share``: the part of the full interval that the period covers; ``fees_share``: that of the
+    time that its fees are for, where it is another. Taking overage into account later changes
+    nothing about fees.
     """
     left = {group: max(ZERO, charged.get(group, ZERO)) for group in GROUPS}
     found = []
     for discount in discounts:
-        budget = _budget(discount, share, currency)
+        part = fees_share if fees_share and discount.on == "fees" else share
+        budget = _budget(discount, part, currency)
         taken: dict[Group, Decimal] = {}
         for group in GROUPS:
             if not discount.covers(group):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from agencyportal.core.periods import Period
+from agencyportal.core.periods import Period, local_date, local_day_start
 
 from .plan_documents import FeeDocument
 from .proration import changed_fee, prorated_amount, share_between, share_of
@@ -35,6 +36,22 @@ class FeeLines:
     due: Decimal
 
 
+def fees_boundary_after_zone_change(
+    fees_full_end: datetime,
+    period_end: datetime,
+    *,
+    old_timezone: ZoneInfo | str,
+    new_timezone: ZoneInfo | str,
+) -> datetime:
+    """Where the time ends that fees were asked for in advance, after its client moved to another
+    time zone: with the same local date, and not before the period in progress does.
+
+    ``fees_full_end``: where it was to end. ``period_end``: where the period in progress ends now.
+    """
+    date = local_date(fees_full_end, old_timezone)
+    return max(period_end, local_day_start(date, new_timezone))
+
+
 def fee_due(
     fee: FeeDocument,
     rule: FeeRule,
@@ -45,10 +62,11 @@ def fee_due(
     timezone: ZoneInfo | str,
     currency: str,
 ) -> Decimal:
-    """What a fee of a period comes to after its end moved from that of ``before``.
+    """What a fee comes to after the end of the time that it is for moved from that of ``before``.
 
+    That is a period's, or a longer one that the period asked for in advance (`terms.fees_time`).
     ``charged``: what its lines come to so far. ``after`` is None where the period is withdrawn.
-    A period that is shortened never asks for more than it did.
+    A time that is shortened never asks for more than it did.
     """
     if rule is FeeRule.WITHDRAWN or after is None:
         return ZERO

@@ -82,13 +82,15 @@ class OverageDocument:
 
 @dataclass(frozen=True, slots=True)
 class AllowanceDocument:
-    """What a period includes of one unit."""
+    """What a period includes of one unit. ``interval`` is that of its periods where it is shorter
+    than the plan's, by which fees are asked; None where they are the same."""
 
     unit: str
     included: Decimal
     overage: OverageDocument
     rollover_max: Decimal = Decimal(0)
     prorate: bool = True
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,11 @@ class TopUpDocument:
 @dataclass(frozen=True, slots=True)
 class PlanDocument:
     """A package. ``anchor`` is ``None`` when periods count from the subscription's start;
-    ``timezone`` may be ``None`` in a plan on its own, which then takes the client's."""
+    ``timezone`` may be ``None`` in a plan on its own, which then takes the client's.
+
+    ``interval`` is that of the fees. Periods, what they include and what is billed at their end
+    have it, too, unless the allowances state a shorter one of their own.
+    """
 
     name: str
     currency: str
@@ -118,6 +124,21 @@ class PlanDocument:
     top_ups: tuple[TopUpDocument, ...] = ()
     minimum_commitment: Decimal | None = None
     discounts: tuple[DiscountDocument, ...] = ()
+
+    @property
+    def allowance_interval(self) -> Interval | None:
+        """The interval of the allowances where it is shorter than that of the fees."""
+        return next((a.interval for a in self.allowances if a.interval), None)
+
+    @property
+    def period_interval(self) -> Interval:
+        """The interval of the plan's periods: that of the allowances."""
+        return self.allowance_interval or self.interval
+
+    @property
+    def fee_interval(self) -> Interval | None:
+        """The interval of the fees where it is longer than a period."""
+        return self.interval if self.allowance_interval else None
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -184,9 +205,11 @@ def _dump_fee(fee: FeeDocument) -> dict[str, Any]:
 
 
 def _dump_allowance(allowance: AllowanceDocument) -> dict[str, Any]:
+    own = {"interval": allowance.interval} if allowance.interval else {}
     return {
         "unit": allowance.unit,
         "included": plain(allowance.included),
+        **own,
         "rollover_max": plain(allowance.rollover_max),
         "prorate": allowance.prorate,
         "overage": dump_overage(allowance.overage),
@@ -217,7 +240,9 @@ def read_plan(node: Node) -> PlanDocument:
             "discounts",
         ),
     )
-    allowances = tuple(_read_allowance(item) for item in items_of(fields, "allowances"))
+    interval = fields["interval"].choice(tuple(INTERVAL_MONTHS))
+    allowances = tuple(_read_allowance(item, interval) for item in items_of(fields, "allowances"))
+    _refuse_mixed_intervals(fields, allowances, interval)
     top_ups = tuple(_read_top_up(item) for item in items_of(fields, "top_ups"))
     refuse_repeats(fields, "allowances", [a.unit for a in allowances], "unit")
     discounts = tuple(read_discount(item) for item in items_of(fields, "discounts"))
@@ -229,7 +254,7 @@ def read_plan(node: Node) -> PlanDocument:
         name=fields["name"].text(),
         currency=_read_currency(fields["currency"]),
         timezone=None if timezone is None or timezone.is_null else _read_timezone(timezone),
-        interval=fields["interval"].choice(tuple(INTERVAL_MONTHS)),
+        interval=interval,
         anchor=_read_anchor(fields.get("anchor")),
         fees=tuple(_read_fee(item) for item in items_of(fields, "fees")),
         allowances=allowances,
@@ -255,9 +280,9 @@ def _read_fee(node: Node) -> FeeDocument:
     )
 
 
-def _read_allowance(node: Node) -> AllowanceDocument:
+def _read_allowance(node: Node, fee_interval: Interval) -> AllowanceDocument:
     fields = node.fields(
-        required=("unit", "included", "overage"), optional=("rollover_max", "prorate")
+        required=("unit", "included", "overage"), optional=("rollover_max", "prorate", "interval")
     )
     rollover = fields.get("rollover_max")
     return AllowanceDocument(
@@ -266,7 +291,35 @@ def _read_allowance(node: Node) -> AllowanceDocument:
         overage=_read_overage(fields["overage"]),
         rollover_max=rollover.decimal(places=QUANTITY_PLACES) if rollover else Decimal(0),
         prorate=_flag(fields, "prorate", default=True),
+        interval=_read_own_interval(fields.get("interval"), fee_interval),
     )
+
+
+def _read_own_interval(node: Node | None, fee_interval: Interval) -> Interval | None:
+    """An allowance's interval, where it differs from the plan's: whole ones make up that."""
+    if node is None or node.is_null:
+        return None
+    own = node.choice(tuple(INTERVAL_MONTHS))
+    if INTERVAL_MONTHS[own] > INTERVAL_MONTHS[fee_interval]:
+        raise node.error(
+            f"must not be longer than the plan's interval; a {own} does not fit into a "
+            f"{fee_interval}, so make that the plan's"
+        )
+    return None if own == fee_interval else own
+
+
+def _refuse_mixed_intervals(
+    fields: dict[str, Node], allowances: tuple[AllowanceDocument, ...], interval: Interval
+) -> None:
+    """Allowances of one plan share their interval, since a period is closed and billed whole."""
+    for node, allowance in zip(items_of(fields, "allowances"), allowances, strict=True):
+        if allowance.interval != allowances[0].interval:
+            own, first = (each.interval or interval for each in (allowance, allowances[0]))
+            raise DocumentError(
+                f"{node.path}.interval",
+                f"is {own}, and that of the first allowance is {first}; the allowances of a plan "
+                "share one interval, so state the same for all or make a plan of each",
+            )
 
 
 def _read_overage(node: Node) -> OverageDocument:

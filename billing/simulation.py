@@ -34,7 +34,13 @@ from .scenario import GrantDocument, ScenarioDocument, Starts
 from .settlement import Quarter, Usage, settle, usage_of
 from .simulation_result import Line, PeriodResult, SimulationResult, UnitResult, instant_text
 from .strict_json import DocumentError
-from .terms import closing_allowance, fee_amount, minimum_due, opening_allowance
+from .terms import (
+    closing_allowance,
+    fee_amount,
+    fees_time,
+    minimum_due,
+    opening_allowance,
+)
 from .waterfall import DEFAULT_PRIORITY, Grant, GrantKind, WaterfallResult
 
 ZERO: Final = Decimal(0)
@@ -46,7 +52,7 @@ def simulate(scenario: ScenarioDocument) -> SimulationResult:
     plan = scenario.plan
     run = _Run(scenario)
     periods = iter_periods(
-        scenario.start, plan.interval, plan.anchor, run.timezone, end=scenario.end
+        scenario.start, plan.period_interval, run.anchor, run.timezone, end=scenario.end
     )
     results: list[PeriodResult] = []
     for period in periods:
@@ -88,11 +94,14 @@ class _Run:
         self.last_end = None if scenario.end is None else quarter_ceil(scenario.end)
         self.discounts = (*map(Agreed, self.plan.discounts), *scenario.discounts)
         self.begun: list[Start] = []
+        self.fees_begun: list[Start] = []
+        self.asked_until: datetime | None = None
         self._made = count()
 
     def settle(self, period: Period, *, is_first: bool) -> PeriodResult:
         """Close one period, or look at it as far as ``until`` has come."""
-        fees = list(self._fee_lines(period, is_first=is_first))
+        asked = self._fees_time(period)
+        fees = list(self._fee_lines(asked, is_first=is_first))
         lines = [line for _, line in fees]
         units, usage_lines = [], []
         for unit in self.units:
@@ -101,18 +110,43 @@ class _Run:
             lines += bought
             usage_lines += overage_lines
         lines += usage_lines
-        lines += self._discount_lines(period, [*fees, *(("overage", line) for line in usage_lines)])
+        grouped = [*fees, *(("overage", line) for line in usage_lines)]
+        lines += self._discount_lines(period, asked, grouped)
         lines += self._minimum_lines(period, lines)
         self.begun.append(Start(period.start, period.full_start))
-        return PeriodResult(period, tuple(units), tuple(lines))
+        if asked is not None:
+            self.fees_begun.append(Start(asked.start, asked.full_start))
+        return PeriodResult(period, tuple(units), tuple(lines), asked)
 
-    def _fee_lines(self, period: Period, *, is_first: bool) -> Iterator[tuple[Group, Line]]:
-        """Each fee of the period, and what a discount takes it for."""
-        for fee in self.plan.fees:
+    def _fees_time(self, period: Period) -> Period | None:
+        """What time the period's fees are for, if it asks for any."""
+        asked = fees_time(
+            period,
+            self.plan.fee_interval,
+            asked_until=self.asked_until,
+            anchor=self.anchor,
+            timezone=self.timezone,
+            end=self.scenario.end,
+        )
+        if asked is not None:
+            self.asked_until = asked.full_end
+        return asked
+
+    def _fee_lines(self, asked: Period | None, *, is_first: bool) -> Iterator[tuple[Group, Line]]:
+        """Each fee of a period, and what a discount takes it for. The first one asks for all."""
+        for fee in self.plan.fees if asked is not None else ():
             if fee.when == "once" and not is_first:
                 continue
-            amount = fee_amount(fee, period, self.timezone, self.plan.currency)
-            line = Line(fee.kind, fee.name, None, ONE, amount, fee.collected_by)
+            amount = fee_amount(fee, asked, self.timezone, self.plan.currency)
+            line = Line(
+                fee.kind,
+                fee.name,
+                None,
+                ONE,
+                amount,
+                fee.collected_by,
+                in_advance=fee.when == "period",
+            )
             yield "once" if fee.when == "once" else "fees", line
 
     def _settle_unit(
@@ -202,9 +236,9 @@ class _Run:
     ) -> Grant:
         if starts == "now":
             return self._top_up_grant(name, band, at, period)
-        plan = self.plan
         end = self.scenario.end
-        following = next_period(period, plan.interval, self.anchor, self.timezone, end)
+        interval = self.plan.period_interval
+        following = next_period(period, interval, self.anchor, self.timezone, end)
         if following is None:
             raise DocumentError("purchases", f"no period follows in which {band.name} could start")
         return self._top_up_grant(name, band, following.start, following)
@@ -269,25 +303,33 @@ class _Run:
         yield Line("overage", f"Overage: {unit.name}", unit.name, result.overage, amount)
 
     def _discount_lines(
-        self, period: Period, grouped: Sequence[tuple[Group, Line]]
+        self, period: Period, asked: Period | None, grouped: Sequence[tuple[Group, Line]]
     ) -> Iterator[Line]:
         """What the discounts in force take off what the platform collects in the period."""
-        agreed = [
-            each.discount
-            for each in self.discounts
-            if each.applies(period.start, period.full_start, self.begun)
-        ]
+        agreed = [each.discount for each in self.discounts if self._applies(each, period, asked)]
         charged: dict[Group, Decimal] = defaultdict(Decimal)
         for group, line in grouped:
             charged[group] += line.amount if line.collected_by == "platform" else ZERO
         share = share_of(period, self.timezone)
-        off = taken_off(agreed, charged, share, self.plan.currency)
+        fees_share = None if asked is None else share_of(asked, self.timezone)
+        off = taken_off(agreed, charged, share, self.plan.currency, fees_share=fees_share)
         for discount, by_group in zip(agreed, off, strict=True):
             for group, amount in by_group.items():
                 name = f"Discount: {discount.name}"
                 yield Line(
-                    "discount", name, None, ONE, -amount, discounts_overage=group == "overage"
+                    "discount",
+                    name,
+                    None,
+                    ONE,
+                    -amount,
+                    discounts_overage=group == "overage",
+                    in_advance=group == "fees",
                 )
+
+    def _applies(self, agreed: Agreed, period: Period, asked: Period | None) -> bool:
+        if agreed.discount.on != "fees":
+            return agreed.applies(period.start, period.full_start, self.begun)
+        return asked is not None and agreed.applies(asked.start, asked.full_start, self.fees_begun)
 
     def _minimum_lines(self, period: Period, lines: list[Line]) -> list[Line]:
         minimum = self.plan.minimum_commitment

@@ -30,6 +30,8 @@ class Line:
     collected_by: str = "platform"
     discounts_overage: bool = False
     """Of a discount: whether it is on overage, and so counts towards the minimum."""
+    in_advance: bool = False
+    """Whether it is a fee that comes again, or a discount on such fees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class PeriodResult:
     period: Period
     units: tuple[UnitResult, ...]
     lines: tuple[Line, ...]
+    fees_time: Period | None = None
+    """What time its fees are for: the period, a longer one that begins with it, or none."""
 
     @property
     def total(self) -> Decimal:

@@ -17,7 +17,10 @@ USAGE_COLUMNS = ("used", "included", "top-up", "overage", "expired", "rolled ove
 def simulation_table(scenario: ScenarioDocument, result: SimulationResult) -> str:
     """A scenario's periods, lines and totals in plain text; dates are local to the plan."""
     plan, zone = scenario.plan, ZoneInfo(scenario.plan.timezone or "UTC")
-    blocks = [f"{plan.name} ({plan.currency}, {plan.interval}, {zone.key})"]
+    interval = plan.interval
+    if plan.fee_interval:
+        interval += f", allowances by the {plan.period_interval}"
+    blocks = [f"{plan.name} ({plan.currency}, {interval}, {zone.key})"]
     blocks += [_period_text(period, result.currency, zone) for period in result.periods]
     if not result.periods:
         blocks.append("No period begins before the scenario's `until`.")

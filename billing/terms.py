@@ -6,10 +6,11 @@ the terms here, so that a forecast and a bill cannot differ.
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from decimal import Decimal
 
 from agencyportal.core.money import round_money
-from agencyportal.core.periods import Period
+from agencyportal.core.periods import Interval, Period, interval_from
 
 from .plan_documents import AllowanceDocument, FeeDocument
 from .proration import (
@@ -20,8 +21,31 @@ from .proration import (
 )
 
 
+def fees_time(
+    period: Period,
+    fee_interval: Interval | None,
+    *,
+    asked_until: datetime | None,
+    anchor: date,
+    timezone: str,
+    end: datetime | None,
+) -> Period | None:
+    """What time the fees are for that are asked with a period; None where it asks for none.
+
+    ``fee_interval``: where it is longer than a period; else each period asks for itself.
+    ``asked_until``: the full end of the time that fees were asked for last; None in the first
+    period. ``end`` is the subscription's. A time that begins inside an interval is a part of it.
+    """
+    if fee_interval is None:
+        return period
+    if asked_until is not None and period.start < asked_until:
+        return None
+    return interval_from(period.start, fee_interval, anchor, timezone, end)
+
+
 def fee_amount(fee: FeeDocument, period: Period, timezone: str, currency: str) -> Decimal:
-    """What a fee costs in a period, prorated unless it is asked once or says otherwise."""
+    """What a fee costs for a time (see `fees_time`), prorated unless it is asked once or says
+    otherwise."""
     if is_prorated(fee):
         return prorated_amount(fee.amount, share_of(period, timezone), currency)
     return round_money(fee.amount, currency)

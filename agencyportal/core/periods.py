@@ -189,6 +189,19 @@ def next_period(
     return _period_from(period.end, interval, counted_from, timezone, last)
 
 
+def interval_from(
+    start: datetime,
+    interval: Interval,
+    anchor: date,
+    timezone: ZoneInfo | str,
+    end: datetime | None = None,
+) -> Period:
+    """What is left from ``start`` on, up to ``end``, of the interval around it; it knows the full
+    bounds. ``anchor`` is the subscription's, resolved (see `resolve_anchor`)."""
+    last = None if end is None else quarter_ceil(end)
+    return _period_from(start, interval, anchor, timezone, last)
+
+
 def next_boundary_after_zone_change(
     period_start: datetime,
     changed_at: datetime,

@@ -115,7 +115,14 @@ class DiscountInline(PartInline):
 
 class VersionInline(ScopedInline):
     model = PlanVersion
-    fields = ("number", "interval", "anchor", "published_at", "created_by")
+    fields = (
+        "number",
+        "interval",
+        "allowance_interval",
+        "anchor",
+        "published_at",
+        "created_by",
+    )
     verbose_name_plural = "versions"
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
@@ -162,15 +169,23 @@ class PlanVersionAdmin(OfAgency):
     """The terms that a subscription was sold: fees, allowances, bands."""
 
     agency_of = "plan__agency"
-    list_display = ("__str__", "agency", "interval", "anchor", published, "published_at")
-    list_filter = ("plan", "interval")
+    list_display = (
+        "__str__",
+        "agency",
+        "interval",
+        "allowance_interval",
+        "anchor",
+        published,
+        "published_at",
+    )
+    list_filter = ("plan", "interval", "allowance_interval")
     list_select_related = ("plan__agency",)
     search_fields = ("plan__name", "plan__slug")
     inlines = (AllowanceInline, FeeInline, DiscountInline, BandInline)
     fields = (
         ("plan", "number"),
-        ("interval", "anchor"),
-        "anchor_date",
+        ("interval", "allowance_interval"),
+        ("anchor", "anchor_date"),
         minimum,
         ("published_at", "created_by"),
     )

@@ -74,7 +74,8 @@ class PeriodMove(AppendOnlyModel):
     """A period that was made already and then got another end, or was withdrawn.
 
     ``fees`` says what became of its fees: kept as they were, asked anew for the days that are
-    left, or credited for the days that are not.
+    left, or credited for the days that are not. They may be asked for longer than the period lasts;
+    then what ends elsewhere may be they alone, and the period be closed.
     """
 
     class Fees(models.TextChoices):
@@ -90,6 +91,12 @@ class PeriodMove(AppendOnlyModel):
     end_after = models.DateTimeField(null=True, blank=True, help_text="Empty: it was withdrawn.")
     full_end_before = models.DateTimeField()
     full_end_after = models.DateTimeField(null=True, blank=True)
+    fees_end_before = models.DateTimeField(
+        null=True, blank=True, help_text="Where its fees are asked for longer than it lasts."
+    )
+    fees_end_after = models.DateTimeField(null=True, blank=True)
+    fees_full_end_before = models.DateTimeField(null=True, blank=True)
+    fees_full_end_after = models.DateTimeField(null=True, blank=True)
 
     objects = PeriodMoveQuerySet.as_manager()
 

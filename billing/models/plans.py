@@ -66,6 +66,14 @@ class PlanVersion(models.Model):
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     interval = models.CharField(max_length=10, choices=Interval.choices)
+    allowance_interval = models.CharField(
+        "allowances' interval",
+        max_length=10,
+        choices=Interval.choices,
+        blank=True,
+        default="",
+        help_text="Of the periods, where it is shorter than that of the fees; else empty.",
+    )
     anchor = models.CharField(max_length=10, choices=Anchor.choices, default=Anchor.START)
     anchor_date = models.DateField(null=True, blank=True)
     minimum_commitment = MoneyField(null=True, blank=True)
@@ -91,10 +99,26 @@ class PlanVersion(models.Model):
                 | (~models.Q(anchor="date") & models.Q(anchor_date__isnull=True)),
                 name="plan_version_anchor_date_with_date_anchor",
             ),
+            models.CheckConstraint(
+                condition=models.Q(allowance_interval="")
+                | models.Q(interval="year", allowance_interval__in=("month", "quarter"))
+                | models.Q(interval="quarter", allowance_interval="month"),
+                name="plan_version_allowance_interval_shorter",
+            ),
         )
 
     def __str__(self) -> str:
         return f"{self.plan} v{self.number}"
+
+    @property
+    def period_interval(self) -> str:
+        """The interval of its periods: that of the allowances."""
+        return self.allowance_interval or self.interval
+
+    @property
+    def fee_interval(self) -> str:
+        """The interval of its fees where it is longer than a period; else empty."""
+        return self.interval if self.allowance_interval else ""
 
 
 class PlanPartQuerySet(ScopedQuerySet[Any]):

@@ -120,6 +120,9 @@ class BillingPeriod(models.Model):
     """``[start, end)`` of a workspace. ``full_start``/``full_end`` are the whole interval it is
     a part of, equal to it unless the subscription starts or ends inside.
 
+    Where the plan's fees have a longer interval than its periods, the period that begins one asks
+    for them in advance: for ``[start, fees_end)`` of ``[fees_full_start, fees_full_end)``.
+
     ``objects`` leaves out what was withdrawn; ``with_withdrawn`` has everything.
     """
 
@@ -140,6 +143,16 @@ class BillingPeriod(models.Model):
     end = models.DateTimeField()
     full_start = models.DateTimeField()
     full_end = models.DateTimeField()
+    asks_fees = models.BooleanField(
+        default=True, help_text="Whether fees begin with it; no: an earlier one asked for its time."
+    )
+    fees_end = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Until when its fees are asked for; empty: until it ends.",
+    )
+    fees_full_start = models.DateTimeField(null=True, blank=True)
+    fees_full_end = models.DateTimeField(null=True, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
     due_at = models.DateTimeField(help_text="End plus the agency's grace: closed from then on.")
     closed_at = models.DateTimeField(null=True, editable=False)
@@ -164,6 +177,18 @@ class BillingPeriod(models.Model):
                 condition=models.Q(state="closed", closed_at__isnull=False)
                 | (~models.Q(state="closed") & models.Q(closed_at__isnull=True)),
                 name="period_closed_with_time",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    fees_end__isnull=True, fees_full_start__isnull=True, fees_full_end__isnull=True
+                )
+                | models.Q(
+                    asks_fees=True,
+                    fees_end__gt=models.F("start"),
+                    fees_full_start__isnull=False,
+                    fees_full_end__isnull=False,
+                ),
+                name="period_fees_end_with_bounds",
             ),
         )
         indexes = (

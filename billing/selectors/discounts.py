@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -53,15 +54,44 @@ def discounts_in_force(
         in_force = [
             InForce(each.source, each.agreed.discount)
             for each in candidates[period.pk]
-            if each.agreed.applies(
-                period.start,
-                period.full_start,
-                [s for of, s in earlier if of in each.subscriptions and s.start < period.start],
-            )
+            if _applies(each, period, earlier)
         ]
         if in_force:
             found[period.pk] = in_force
     return found
+
+
+class _Begun(NamedTuple):
+    """A period of a workspace: its subscription, where it starts, and, where it asks for fees, the
+    start of the whole interval that these are for."""
+
+    subscription_id: int
+    start: Start
+    fees_full_start: dt.datetime | None
+
+
+def _applies(candidate: _Candidate, period: BillingPeriod, begun: Iterable[_Begun]) -> bool:
+    """Whether a discount is taken off in a period. On fees, only where fees begin counts."""
+    full_start: dt.datetime | None = period.full_start
+    earlier = [
+        each
+        for each in begun
+        if each.subscription_id in candidate.subscriptions and each.start.start < period.start
+    ]
+    starts = [each.start for each in earlier]
+    if candidate.agreed.discount.on == "fees":
+        full_start = fees_full_start(period)
+        starts = [
+            Start(each.start.start, each.fees_full_start)
+            for each in earlier
+            if each.fees_full_start is not None
+        ]
+    return full_start is not None and candidate.agreed.applies(period.start, full_start, starts)
+
+
+def fees_full_start(period: BillingPeriod) -> dt.datetime | None:
+    """Where the whole interval starts that a period asks fees for; None where it asks for none."""
+    return (period.fees_full_start or period.full_start) if period.asks_fees else None
 
 
 class _Candidate(NamedTuple):
@@ -106,13 +136,21 @@ class _Lines(dict[int, int | None]):
         return frozenset(found)
 
 
-def _starts(workspaces: Iterable[int]) -> dict[int, list[tuple[int, Start]]]:
-    """By workspace, where its periods start, with their subscriptions."""
+def _starts(workspaces: Iterable[int]) -> dict[int, list[_Begun]]:
+    """By workspace, where its periods start."""
     rows = BillingPeriod.objects.filter(workspace__in=workspaces).order_by("start")
-    found: dict[int, list[tuple[int, Start]]] = defaultdict(list)
-    columns = ("workspace_id", "subscription_id", "start", "full_start")
-    for workspace_id, subscription_id, *start in rows.values_list(*columns):
-        found[workspace_id].append((subscription_id, Start(*start)))
+    columns = (
+        "workspace_id",
+        "subscription_id",
+        "start",
+        "full_start",
+        "asks_fees",
+        "fees_full_start",
+    )
+    found: dict[int, list[_Begun]] = defaultdict(list)
+    for row in rows.only(*columns):
+        start = Start(row.start, row.full_start)
+        found[row.workspace_id].append(_Begun(row.subscription_id, start, fees_full_start(row)))
     return found
 
 

@@ -9,3 +9,13 @@ from billing.models import BillingPeriod
 def bounds_of(period: BillingPeriod) -> Period:
     """A stored period as the cores see it."""
     return Period(period.start, period.end, period.full_start, period.full_end)
+
+
+def fees_time_of(period: BillingPeriod) -> Period | None:
+    """What time the fees of a stored period are for: its own or a longer one; None where it asks
+    for none, because an earlier one did."""
+    if not period.asks_fees:
+        return None
+    if period.fees_end is None or period.fees_full_start is None or period.fees_full_end is None:
+        return bounds_of(period)
+    return Period(period.start, period.fees_end, period.fees_full_start, period.fees_full_end)

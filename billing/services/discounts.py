@@ -15,7 +15,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from agencyportal.core.money import plain
-from agencyportal.core.periods import Period, quarter_floor
+from agencyportal.core.periods import quarter_floor
 from billing.discounts import GROUPS, DiscountDocument, Group, taken_off
 from billing.models import (
     BillingPeriod,
@@ -35,6 +35,7 @@ from billing.selectors.discounts import (
     discounts_in_force,
     taken_by_group,
 )
+from billing.selectors.periods import bounds_of, fees_time_of
 from clients.models import User
 from clients.services import windows
 
@@ -121,9 +122,14 @@ def _lines(
     taken: Mapping[tuple[str, Group], Taken],
     now: dt.datetime,
 ) -> Iterator[Charge]:
-    bounds = Period(period.start, period.end, period.full_start, period.full_end)
-    share = share_of(bounds, period.timezone)
-    amounts = taken_off([each.discount for each in in_force], charged, share, period.currency)
+    asked = fees_time_of(period)
+    amounts = taken_off(
+        [each.discount for each in in_force],
+        charged,
+        share_of(bounds_of(period), period.timezone),
+        period.currency,
+        fees_share=share_of(asked, period.timezone) if asked else None,
+    )
     due: dict[tuple[str, Group], tuple[str, Decimal]] = {
         (source, group): (was.name, ZERO) for (source, group), was in taken.items()
     }

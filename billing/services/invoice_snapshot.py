@@ -32,7 +32,7 @@ from clients.models import Agency, Client, Platform, Workspace
 from clients.models.parties import Party as PartyRow
 
 from .invoice_pricing import PricedInvoice
-from .usage_summary import UsageOfPeriods, span_of
+from .usage_summary import UsageOfPeriods, span_of, span_of_charge
 
 
 def freeze(priced: Sequence[PricedInvoice], platform: Platform) -> list[InvoiceSnapshot]:
@@ -213,7 +213,7 @@ def _printed(line: InvoiceLine, money: _Money) -> PrintedLine:
         quantity=line.quantity if charge.unit else None,
         unit=charge.unit.plural if charge.unit else "",
         unit_price=Decimal(line.unit_amount) if line.unit_amount and charge.unit else None,
-        period=None if once else span_of(charge.period),
+        period=None if once else span_of_charge(charge),
         tax_category=cast(PrintedCategory, str(line.tax_category)),
         tax_rate=line.tax_percent,
         margin_rule=charge.margin_rule.name if charge.margin_rule else "",
@@ -251,6 +251,6 @@ def _how_to_pay(invoice: Invoice, platform: Platform) -> PaymentInstructions:
 def _service_periods(periods: Iterable[BillingPeriod], lines: Iterable[InvoiceLine]) -> list[Span]:
     """The spans that the invoice accounts for; on activation, the ones it pays in advance."""
     spans = {span_of(period) for period in periods} or {
-        span_of(line.charge.period) for line in lines
+        span_of_charge(line.charge) for line in lines
     }
     return sorted(spans, key=lambda span: (span.first, span.last))

@@ -34,14 +34,14 @@ from billing.models import (
 from billing.plan_documents import FeeDocument
 from billing.proration import share_of
 from billing.refusals import RefusedError
-from billing.selectors.periods import bounds_of
+from billing.selectors.periods import bounds_of, fees_time_of
 from billing.terms import opening_allowance
 from billing.waterfall import GrantKind
 from clients.models import UsageWindow, Workspace
 from clients.services import window_ends
 
 from .discounts import settle_moved
-from .periods import period_grant
+from .periods import period_grant, until_of
 from .plans import Terms, terms_of
 
 ZERO = Decimal(0)
@@ -59,9 +59,10 @@ def fit_periods(
     """Let the periods that are made fit the subscription's new end, and write down what moved.
 
     Periods that start at ``ends`` or later are withdrawn; the one around it ends there; the last
-    one runs to its boundary again where ``ends`` is later, or None. ``rule`` says what becomes of
-    the fees of a period that is shortened or extended; with ``keeps_once``, fees asked once stay
-    due even if their period is withdrawn.
+    one runs to its boundary again where ``ends`` is later, or None. What time its fees are for
+    ends there, too, or at its own boundary, though an earlier period, closed perhaps, asked for
+    them. ``rule`` says what becomes of the fees of a time that is shortened or extended; with
+    ``keeps_once``, fees asked once stay due even if their period is withdrawn.
 
     Returns windows that could not be taken back, because something was reserved in them: another
     period has to take them over (`take_over`). Raises RefusedError where a period that would have
@@ -73,11 +74,40 @@ def fit_periods(
         if ends is not None and period.start >= ends:
             left += withdraw(period, workspace, change, terms, keeps_once=keeps_once)
             continue
-        end = period.full_end if ends is None else min(ends, period.full_end)
-        if end != period.end:
-            move(period, workspace, change, terms, end=end, rule=rule)
+        _fit_last(period, workspace, change, terms, ends=ends, rule=rule)
         break
     return left
+
+
+def _fit_last(
+    period: BillingPeriod,
+    workspace: Workspace,
+    change: SubscriptionChange,
+    terms: Terms,
+    *,
+    ends: dt.datetime | None,
+    rule: FeeRule,
+) -> None:
+    """Let the last period that stays fit the end, and the fees that are asked for its time."""
+    asking = asking_for(period)
+    fees_end = asking.fees_full_end
+    if fees_end is not None and ends is not None:
+        fees_end = min(ends, fees_end)
+    for each in dict.fromkeys((period, asking)):
+        end = each.end
+        if each == period:
+            end = period.full_end if ends is None else min(ends, period.full_end)
+        own = fees_end if each == asking else None
+        if (end, own) != (each.end, each.fees_end):
+            move(each, workspace, change, terms, end=end, fees_end=own, rule=rule)
+
+
+def asking_for(period: BillingPeriod) -> BillingPeriod:
+    """The period that asked for the fees of a period's time: itself, or an earlier one."""
+    if period.asks_fees:
+        return period
+    earlier = BillingPeriod.objects.filter(subscription=period.subscription_id, asks_fees=True)
+    return earlier.filter(start__lt=period.start).order_by("-start")[0]
 
 
 def move(
@@ -89,10 +119,18 @@ def move(
     end: dt.datetime,
     rule: FeeRule,
     full_end: dt.datetime | None = None,
+    fees_end: dt.datetime | None = None,
+    fees_full_end: dt.datetime | None = None,
 ) -> PeriodMove:
-    """Let a period end at ``end``: its windows, and its fees by ``rule``."""
-    _refuse_closed(period)
-    before = bounds_of(period)
+    """Let a period end at ``end``: its windows, and its fees by ``rule``.
+
+    ``fees_end``: until when its fees are asked for, where that is not until it ends; they alone
+    may move, of a closed period, too. ``full_end`` and ``fees_full_end``: other boundaries than
+    there are.
+    """
+    before, asked_before = bounds_of(period), fees_time_of(period)
+    if end != before.end:
+        _refuse_closed(period)
     row = PeriodMove.objects.create(
         change=change,
         period=period,
@@ -101,14 +139,21 @@ def move(
         end_after=end,
         full_end_before=period.full_end,
         full_end_after=full_end or period.full_end,
+        fees_end_before=period.fees_end,
+        fees_end_after=fees_end,
+        fees_full_end_before=period.fees_full_end,
+        fees_full_end_after=fees_full_end or period.fees_full_end,
     )
-    for window in _windows_of(period, terms):
-        window_ends.move_end(workspace=workspace, window=window, end=end)
+    if end != before.end:
+        for window in _windows_of(period, terms):
+            window_ends.move_end(workspace=workspace, window=window, end=end)
     period.due_at += end - period.end
     period.end, period.full_end = end, full_end or period.full_end
-    period.save(update_fields=["end", "full_end", "due_at"])
+    period.fees_end, period.fees_full_end = fees_end, fees_full_end or period.fees_full_end
+    period.save(update_fields=["end", "full_end", "fees_end", "fees_full_end", "due_at"])
     if rule is not FeeRule.KEPT:
-        _Fees(row, period, terms, rule, before, bounds_of(period)).write()
+        if asked_before is not None:
+            _Fees(row, period, terms, rule, asked_before, fees_time_of(period)).write()
         if end > before.end:
             _complete_allowances(row, period, terms)
     settle_moved(row, {period.plan_version_id: terms})
@@ -160,6 +205,8 @@ def withdraw(
         fees=PeriodMove.Fees.WITHDRAWN,
         end_before=period.end,
         full_end_before=period.full_end,
+        fees_end_before=period.fees_end,
+        fees_full_end_before=period.fees_full_end,
     )
     left = []
     for window in _windows_of(period, terms):
@@ -167,7 +214,9 @@ def withdraw(
             window_ends.withdraw(workspace=workspace, window=window)
         except ProtectedError:
             left.append(window)
-    _Fees(row, period, terms, FeeRule.WITHDRAWN, bounds_of(period), None, keeps_once).write()
+    asked = fees_time_of(period)
+    if asked is not None:
+        _Fees(row, period, terms, FeeRule.WITHDRAWN, asked, None, keeps_once).write()
     settle_moved(row, {period.plan_version_id: terms})
     period.state = BillingPeriod.State.WITHDRAWN
     period.save(update_fields=["state"])
@@ -231,7 +280,8 @@ def _refuse_closed(period: BillingPeriod) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Fees:
-    """The fees of one period that moved, and what is written about them."""
+    """The fees that one period asked for, for the time ``before``, and what is written about them
+    now that they are for ``after``."""
 
     move: PeriodMove
     period: BillingPeriod
@@ -303,6 +353,7 @@ class _Fees:
             share = share_of(self.after, self.period.timezone)
             days, end = f" ({share.days} of {share.full_days} days)", self.after.end
             details |= {"days": share.days, "full_days": share.full_days}
+            details |= until_of(fee, self.after, self.period)
         bill_at = self.before.start if in_advance else end
         for name, kind, amount, description in (
             ("credit", LineKind.CREDIT.value, lines.credit, f"Credit: {fee.name}"),

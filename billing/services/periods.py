@@ -7,7 +7,7 @@ repeated it makes nothing twice.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import cast
 
@@ -18,8 +18,8 @@ from agencyportal.core.periods import Interval, Period, next_period, period_at
 from billing.models import BillingPeriod, Charge, CreditGrant, PlanFee, Subscription
 from billing.plan_documents import FeeDocument
 from billing.proration import share_of
-from billing.selectors.periods import bounds_of
-from billing.terms import fee_amount, is_prorated, opening_allowance
+from billing.selectors.periods import bounds_of, fees_time_of
+from billing.terms import fee_amount, fees_time, is_prorated, opening_allowance
 from billing.waterfall import DEFAULT_PRIORITY, GrantKind
 from clients.services import windows
 
@@ -49,7 +49,8 @@ def make_periods(
         return []
     terms = terms or terms_by_version(subscription.plan_version for subscription, _ in missing)
     made = BillingPeriod.objects.bulk_create(
-        _period(subscription, period, now) for subscription, period in missing
+        _period(subscription, period, asked, now)
+        for subscription, period, asked in _with_fees_times(missing)
     )
     windows.open_windows(
         [
@@ -94,7 +95,39 @@ def _last_periods(subscriptions: Iterable[Subscription]) -> dict[int, BillingPer
     return {period.subscription_id: period for period in latest}
 
 
-def _period(subscription: Subscription, period: Period, now: dt.datetime) -> BillingPeriod:
+def _with_fees_times(
+    missing: Sequence[tuple[Subscription, Period]],
+) -> Iterator[tuple[Subscription, Period, Period | None]]:
+    """With each period, what time the fees are for that it asks. One query more where any plan's
+    fees have a longer interval than its periods."""
+    asked_until = _asked_until({each for each, _ in missing if each.plan_version.fee_interval})
+    for subscription, period in missing:
+        asked = fees_time(
+            period,
+            cast(Interval, subscription.plan_version.fee_interval) or None,
+            asked_until=asked_until.get(subscription.pk),
+            anchor=subscription.anchor_date,
+            timezone=subscription.timezone,
+            end=subscription.end,
+        )
+        if asked is not None:
+            asked_until[subscription.pk] = asked.full_end
+        yield subscription, period, asked
+
+
+def _asked_until(subscriptions: Collection[Subscription]) -> dict[int, dt.datetime]:
+    """Until when fees of subscriptions were asked for so far, where they were."""
+    if not subscriptions:
+        return {}
+    asking = BillingPeriod.objects.filter(subscription__in=subscriptions, asks_fees=True)
+    rows = asking.order_by("start").values_list("subscription_id", "fees_full_end", "full_end")
+    return {pk: fees_full_end or full_end for pk, fees_full_end, full_end in rows}
+
+
+def _period(
+    subscription: Subscription, period: Period, asked: Period | None, now: dt.datetime
+) -> BillingPeriod:
+    longer = asked if asked is not None and asked != period else None
     return BillingPeriod(
         agency_id=subscription.agency_id,
         client_id=subscription.client_id,
@@ -107,6 +140,10 @@ def _period(subscription: Subscription, period: Period, now: dt.datetime) -> Bil
         end=period.end,
         full_start=period.full_start,
         full_end=period.full_end,
+        asks_fees=asked is not None,
+        fees_end=longer and longer.end,
+        fees_full_start=longer and longer.full_start,
+        fees_full_end=longer and longer.full_end,
         due_at=period.end + dt.timedelta(hours=subscription.agency.grace_hours),
         created_at=now,
     )
@@ -115,7 +152,7 @@ def _period(subscription: Subscription, period: Period, now: dt.datetime) -> Bil
 def _missing(
     subscription: Subscription, last: BillingPeriod | None, now: dt.datetime
 ) -> Iterator[Period]:
-    interval = cast(Interval, subscription.plan_version.interval)
+    interval = cast(Interval, subscription.plan_version.period_interval)
     anchor = subscription.anchor_date
     zone, end = subscription.timezone, subscription.end
     period: Period | None
@@ -180,16 +217,27 @@ def asks_once(period: BillingPeriod) -> bool:
 
 
 def _fees(period: BillingPeriod, terms: Terms, now: dt.datetime) -> Iterator[Charge]:
+    asked = fees_time_of(period)
+    if asked is None:
+        return
     for fee, row in zip(terms.plan.fees, terms.fees, strict=True):
         if fee.when == "period" or asks_once(period):
-            yield _fee_charge(period, fee, row, now)
+            yield _fee_charge(period, asked, fee, row, now)
 
 
-def _fee_charge(period: BillingPeriod, fee: FeeDocument, row: PlanFee, now: dt.datetime) -> Charge:
-    """A fee of one period, due when the period starts."""
-    bounds = bounds_of(period)
-    amount = fee_amount(fee, bounds, period.timezone, period.currency)
-    share = share_of(bounds, period.timezone)
+def until_of(fee: FeeDocument, asked: Period, period: BillingPeriod) -> dict[str, str]:
+    """For a charge's details: until when a fee is asked for, where that is not its period's end."""
+    if fee.when == "once" or period.fees_end is None:
+        return {}
+    return {"until": asked.end.isoformat()}
+
+
+def _fee_charge(
+    period: BillingPeriod, asked: Period, fee: FeeDocument, row: PlanFee, now: dt.datetime
+) -> Charge:
+    """A fee that a period asks for the time ``asked``, due when the period starts."""
+    amount = fee_amount(fee, asked, period.timezone, period.currency)
+    share = share_of(asked, period.timezone)
     is_part = is_prorated(fee) and not share.is_whole
     days = f" ({share.days} of {share.full_days} days)" if is_part else ""
     return Charge(
@@ -209,6 +257,7 @@ def _fee_charge(period: BillingPeriod, fee: FeeDocument, row: PlanFee, now: dt.d
             "when": fee.when,
             "days": share.days if is_prorated(fee) else None,
             "full_days": share.full_days if is_prorated(fee) else None,
+            **until_of(fee, asked, period),
         },
         bill_at=period.start,
         key=f"fee:{period.pk}:{row.pk}",

@@ -1,8 +1,9 @@
 """Moves workspaces to another plan, or to another version of theirs (ENGINE 4).
 
 The subscription ends where the change takes effect, and one under the new version continues it:
-at once, from the first instant of the local day, or with the next period. Where both bill by the
-same interval the boundaries stay; where they do not, the new plan's are counted from the change.
+at once, from the first instant of the local day, or with the next period. Where fees and allowances
+of both have the same intervals the boundaries stay; where they do not, the new plan's are counted
+from the change.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def change_plan(
         now=now,
         made_by=changed_by,
     )
-    interval = cast(Interval, plan_version.interval)
+    interval = cast(Interval, plan_version.period_interval)
     take_over(
         current.workspace,
         left,
@@ -127,7 +128,9 @@ def _first_of_day(
 
 
 def _anchor(current: Subscription, version: PlanVersion, at: dt.datetime) -> dt.date:
-    if version.interval == current.plan_version.interval:
+    before = current.plan_version
+    intervals = (version.interval, version.allowance_interval)
+    if intervals == (before.interval, before.allowance_interval):
         return current.anchor_date
     interval = cast(Interval, version.interval)
     return resolve_anchor(at, interval, anchor_of(version), current.workspace.client.timezone)

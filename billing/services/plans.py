@@ -144,7 +144,7 @@ def _terms(
         interval=cast(Interval, version.interval),
         anchor=anchor_of(version),
         fees=tuple(map(_fee_document, fees)),
-        allowances=tuple(map(_allowance_document, allowances)),
+        allowances=tuple(_allowance_document(row, version) for row in allowances),
         top_ups=tuple(map(band_document, top_ups)),
         minimum_commitment=version.minimum_commitment,
         discounts=tuple(map(discount_document, discounts)),
@@ -226,6 +226,7 @@ def _write_draft(
         plan=plan,
         number=number,
         interval=parsed.interval,
+        allowance_interval=parsed.allowance_interval or "",
         anchor=anchor,
         anchor_date=anchor_date,
         minimum_commitment=parsed.minimum_commitment,
@@ -328,7 +329,7 @@ def _fee_document(fee: PlanFee) -> FeeDocument:
     )
 
 
-def _allowance_document(row: PlanAllowance) -> AllowanceDocument:
+def _allowance_document(row: PlanAllowance, version: PlanVersion) -> AllowanceDocument:
     overage = {"policy": row.policy, "pricing": row.pricing, **row.policy_options}
     return AllowanceDocument(
         unit=row.unit.slug,
@@ -336,6 +337,7 @@ def _allowance_document(row: PlanAllowance) -> AllowanceDocument:
         overage=replace(parse_overage(overage), cap_amount=row.cap_amount),
         rollover_max=row.rollover_max,
         prorate=row.prorate,
+        interval=cast(Interval, version.allowance_interval) or None,
     )
 
 

@@ -130,7 +130,7 @@ def _lasts(
 def next_bounds(period: BillingPeriod) -> Period | None:
     """The period that comes after one, as its subscription says now; None after the last."""
     subscription = period.subscription
-    interval = cast(Interval, period.plan_version.interval)
+    interval = cast(Interval, period.plan_version.period_interval)
     return next_period(
         bounds_of(period), interval, subscription.anchor_date, period.timezone, subscription.end
     )

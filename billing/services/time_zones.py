@@ -15,14 +15,14 @@ from django.db import transaction
 from agencyportal.core.fields import validate_timezone
 from agencyportal.core.locks import lock_row
 from agencyportal.core.periods import Interval, next_boundary_after_zone_change
-from billing.lifecycle import FeeRule
+from billing.lifecycle import FeeRule, fees_boundary_after_zone_change
 from billing.models import BillingPeriod, Subscription, SubscriptionChange
 from billing.refusals import RefusedError
 from clients.models import Client, User, Workspace
 from clients.services import windows
 
 from .changes import Kind, not_empty, note
-from .period_moves import move, rehouse_reservations, take_over, withdraw
+from .period_moves import asking_for, move, rehouse_reservations, take_over, withdraw
 from .periods import make_periods
 from .plans import terms_of
 
@@ -97,19 +97,51 @@ def _move(
     if running is None:
         return
     boundary = _boundary(subscription, running, timezone, now)
-    if subscription.end is not None and subscription.end == running.full_end:
-        _shift_end(subscription, subscription.end, boundary)
-    end = boundary if subscription.end is None else min(boundary, subscription.end)
-    if (end, boundary) != (running.end, running.full_end):
-        move(
-            running,
-            workspace,
-            change,
-            terms,
-            end=end,
-            full_end=boundary,
-            rule=FeeRule.KEPT,
-        )
+    asking = asking_for(running)
+    fees_boundary = _fees_boundary(asking, boundary, change)
+    if subscription.end is not None:
+        boundaries = {asking.fees_full_end: fees_boundary, running.full_end: boundary}
+        if subscription.end in boundaries:
+            _shift_end(subscription, subscription.end, boundaries[subscription.end] or boundary)
+    for period in dict.fromkeys((running, asking)):
+        full_end = boundary if period == running else period.full_end
+        end = _until(subscription, full_end) if period == running else period.end
+        fees_full_end = fees_boundary if period == asking else None
+        fees_end = fees_full_end and _until(subscription, fees_full_end)
+        if (end, full_end, fees_end, fees_full_end) != (
+            period.end,
+            period.full_end,
+            period.fees_end,
+            period.fees_full_end,
+        ):
+            move(
+                period,
+                workspace,
+                change,
+                terms,
+                end=end,
+                full_end=full_end,
+                fees_end=fees_end,
+                fees_full_end=fees_full_end,
+                rule=FeeRule.KEPT,
+            )
+
+
+def _until(subscription: Subscription, boundary: dt.datetime) -> dt.datetime:
+    return boundary if subscription.end is None else min(boundary, subscription.end)
+
+
+def _fees_boundary(
+    asking: BillingPeriod, boundary: dt.datetime, change: SubscriptionChange
+) -> dt.datetime | None:
+    if asking.fees_full_end is None:
+        return None
+    return fees_boundary_after_zone_change(
+        asking.fees_full_end,
+        boundary,
+        old_timezone=change.from_timezone,
+        new_timezone=change.to_timezone,
+    )
 
 
 def _boundary(
@@ -118,7 +150,7 @@ def _boundary(
     return next_boundary_after_zone_change(
         running.start,
         now,
-        interval=cast(Interval, subscription.plan_version.interval),
+        interval=cast(Interval, subscription.plan_version.period_interval),
         anchor=subscription.anchor_date,
         old_timezone=running.timezone,
         new_timezone=timezone,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from django.db.models import Prefetch, Sum
@@ -12,7 +13,7 @@ from django.db.models import Prefetch, Sum
 from agencyportal.core.documents import Span
 from agencyportal.core.periods import local_date
 from billing.documents.invoice_snapshot import UsageSummary
-from billing.models import BillingPeriod, CreditGrant, GrantUse, PeriodUsage
+from billing.models import BillingPeriod, Charge, CreditGrant, GrantUse, PeriodUsage
 from clients.models import UsageDay
 
 INCLUDED_KINDS = frozenset(
@@ -30,6 +31,17 @@ def span_of(period: BillingPeriod) -> Span:
         first=local_date(period.start, period.timezone),
         last=local_date(period.end - _MICROSECOND, period.timezone),
     )
+
+
+def span_of_charge(charge: Charge) -> Span:
+    """The local days that a charge is for: its period's, or those that a fee was asked for with
+    it, in advance."""
+    span = span_of(charge.period)
+    until = charge.details.get("until")
+    if until is None:
+        return span
+    end = dt.datetime.fromisoformat(until)
+    return replace(span, last=local_date(end - _MICROSECOND, charge.period.timezone))
 
 
 class UsageOfPeriods:

@@ -10,7 +10,7 @@ from billing.discounts import GROUPS, Group, taken_off
 from billing.models import BillingPeriod, Charge, CollectedBy, LineKind
 from billing.proration import share_of
 from billing.selectors.discounts import InForce, charged_by_group, discounts_in_force
-from billing.selectors.periods import bounds_of
+from billing.selectors.periods import bounds_of, fees_time_of
 
 from .fees import Voids
 from .findings import Checked, Finding, compare, difference, missing, unexpected
@@ -65,8 +65,14 @@ class DiscountCheck:
     def _due(
         period: BillingPeriod, in_force: list[InForce], charged: Mapping[Group, Decimal]
     ) -> Iterator[tuple[Place, Decimal]]:
-        share = share_of(bounds_of(period), period.timezone)
-        amounts = taken_off([each.discount for each in in_force], charged, share, period.currency)
+        asked = fees_time_of(period)
+        amounts = taken_off(
+            [each.discount for each in in_force],
+            charged,
+            share_of(bounds_of(period), period.timezone),
+            period.currency,
+            fees_share=share_of(asked, period.timezone) if asked else None,
+        )
         for each, by_group in zip(in_force, amounts, strict=True):
             for group, off in by_group.items():
                 yield (each.source, group), off

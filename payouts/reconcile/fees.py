@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 from agencyportal.core.money import plain
-from agencyportal.core.periods import Period
 from billing.lifecycle import FeeRule, fee_due, fee_lines
 from billing.models import (
     BillingPeriod,
@@ -26,7 +25,7 @@ from billing.services.periods import asks_once
 from billing.terms import fee_amount, is_prorated
 
 from .findings import Checked, Finding, compare, unexpected
-from .periods import WorkspaceBooks
+from .periods import WorkspaceBooks, fees_around
 
 VOIDS: Final = "Charges taken back"
 ZERO: Final = Decimal(0)
@@ -76,6 +75,8 @@ def check_voids(books: WorkspaceBooks, voids: Voids) -> Iterator[Finding]:
 def fees_of(books: WorkspaceBooks, period: BillingPeriod, voids: Voids) -> ExpectedFees:
     """Every line that the fees of a period call for."""
     terms = books.terms[period.plan_version_id]
+    if not period.asks_fees:
+        return
     for fee, row in zip(terms.plan.fees, terms.fees, strict=True):
         if fee.when == "period" or asks_once(period):
             yield from _Lines(books, period, fee, row, voids).expected()
@@ -93,9 +94,9 @@ class _Lines:
     standing: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     def expected(self) -> ExpectedFees:
-        period, bounds = self.period, self.books.as_made(self.period)
-        is_part = is_prorated(self.fee) and not share_of(bounds, period.timezone).is_whole
-        asked = fee_amount(self.fee, bounds, period.timezone, period.currency)
+        period, asked_for = self.period, self.books.fees_as_made(self.period)
+        is_part = is_prorated(self.fee) and not share_of(asked_for, period.timezone).is_whole
+        asked = fee_amount(self.fee, asked_for, period.timezone, period.currency)
         yield self._line(
             f"fee:{period.pk}:{self.row.pk}",
             self.fee.kind,
@@ -110,10 +111,7 @@ class _Lines:
         period, rule = self.period, FeeRule(move.fees)
         if self.fee.when == "once" and move.change.kind in KEEPS_ONCE:
             return
-        before = Period(period.start, move.end_before, period.full_start, move.full_end_before)
-        after = None
-        if move.end_after is not None and move.full_end_after is not None:
-            after = Period(period.start, move.end_after, period.full_start, move.full_end_after)
+        before, after = fees_around(move, period)
         charged = sum(self.standing.values(), ZERO)
         due = fee_due(
             self.fee,

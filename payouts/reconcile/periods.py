@@ -19,6 +19,7 @@ from agencyportal.core.periods import (
     next_period,
     period_at,
 )
+from billing.lifecycle import fees_boundary_after_zone_change
 from billing.models import (
     BillingPeriod,
     Charge,
@@ -32,10 +33,11 @@ from billing.models import (
     PeriodUsage,
     Subscription,
 )
-from billing.selectors.periods import bounds_of
+from billing.selectors.periods import bounds_of, fees_time_of
 from billing.services.overage import OveragePrice
 from billing.services.plans import Terms, terms_of
 from billing.settlement import Usage
+from billing.terms import fees_time
 from billing.waterfall import WaterfallResult
 from clients.models import UsageUnit, UsageWindow, Workspace
 
@@ -123,6 +125,12 @@ class WorkspaceBooks:
             return Period(period.start, move.end_before, period.full_start, move.full_end_before)
         return bounds_of(period)
 
+    def fees_as_made(self, period: BillingPeriod) -> Period:
+        """The time that a period asked fees for when it was made."""
+        for move in self.moves.get(period.pk, ()):
+            return fees_around(move, period)[0]
+        return fees_time_of(period) or bounds_of(period)
+
     def extensions(self, period: BillingPeriod) -> Iterator[tuple[PeriodMove, Period]]:
         """The moves that gave a period more days for more money, with what it was after each."""
         for move in self.moves.get(period.pk, ()):
@@ -155,6 +163,22 @@ class WorkspaceBooks:
         return drawn
 
 
+def fees_around(move: PeriodMove, period: BillingPeriod) -> tuple[Period, Period | None]:
+    """The time that a period's fees are for before and after a move of it; None: withdrawn."""
+    full_start = period.fees_full_start or period.full_start
+    before = Period(
+        period.start,
+        move.fees_end_before or move.end_before,
+        full_start,
+        move.fees_full_end_before or move.full_end_before,
+    )
+    end = move.fees_end_after or move.end_after
+    full_end = move.fees_full_end_after or move.full_end_after
+    if move.end_after is None or end is None or full_end is None:
+        return before, None
+    return before, Period(period.start, end, full_start, full_end)
+
+
 def _late(workspace: Workspace) -> list[LateSettlement]:
     rows = LateSettlement.objects.filter(workspace=workspace).select_related(
         "unit", "period__workspace", "charge"
@@ -185,6 +209,7 @@ def check_periods(books: WorkspaceBooks) -> Iterator[Finding]:
         for window in UsageWindow.objects.filter(workspace=books.workspace)
     }
     before: dict[int, BillingPeriod] = {}
+    asking: dict[int, BillingPeriod] = {}
     last: BillingPeriod | None = None
     for period in books.periods:
         expected = _expected_bounds(books, period, before.get(period.subscription_id))
@@ -199,7 +224,10 @@ def check_periods(books: WorkspaceBooks) -> Iterator[Finding]:
             column: (getattr(period, column), getattr(expected, column))
             for column in ("start", "end", "full_start", "full_end")
         }
+        fields |= _fees_fields(books, period, asking.get(period.subscription_id))
         yield from compare(SUBJECT, period, name, fields)
+        if period.asks_fees:
+            asking[period.subscription_id] = period
         for unit in books.terms[period.plan_version_id].units.values():
             window = windows.get((unit.pk, period.start))
             window_name = f"{unit.plural}, {name}"
@@ -216,7 +244,7 @@ def _expected_bounds(
     books: WorkspaceBooks, period: BillingPeriod, last: BillingPeriod | None
 ) -> Period | None:
     subscription = period.subscription
-    interval = cast(Interval, subscription.plan_version.interval)
+    interval = cast(Interval, subscription.plan_version.period_interval)
     anchor, zone = subscription.anchor_date, period.timezone
     if last is None:
         start = subscription.start
@@ -238,6 +266,54 @@ def _expected_bounds(
     return Period(expected.start, end, expected.full_start, boundary)
 
 
+def _fees_fields(
+    books: WorkspaceBooks, period: BillingPeriod, last: BillingPeriod | None
+) -> dict[str, tuple[object, object]]:
+    """What time a period's fees are for, and what the calendar says. ``last``: the period that
+    asked before it."""
+    subscription = period.subscription
+    asked_until = None if last is None else last.fees_full_end or last.full_end
+    expected = fees_time(
+        bounds_of(period),
+        cast(Interval, subscription.plan_version.fee_interval) or None,
+        asked_until=asked_until,
+        anchor=subscription.anchor_date,
+        timezone=period.timezone,
+        end=subscription.end,
+    )
+    fields: dict[str, tuple[object, object]] = {
+        "asks_fees": (period.asks_fees, expected is not None)
+    }
+    if expected is None or expected == bounds_of(period):
+        return fields
+    full_end = expected.full_end
+    for move in books.moves.get(period.pk, ()):
+        if move.change.to_timezone:
+            full_end = _fees_boundary(books, full_end, move)
+    end = full_end if subscription.end is None else min(full_end, subscription.end)
+    return fields | {
+        "fees_end": (period.fees_end, end),
+        "fees_full_start": (period.fees_full_start, expected.full_start),
+        "fees_full_end": (period.fees_full_end, full_end),
+    }
+
+
+def _fees_boundary(books: WorkspaceBooks, full_end: dt.datetime, move: PeriodMove) -> dt.datetime:
+    """Where fees end after a change of zone: not before the period that ran at that time did."""
+    moved = [
+        each.full_end_after
+        for moves in books.moves.values()
+        for each in moves
+        if each.change_id == move.change_id and each.full_end_after is not None
+    ]
+    return fees_boundary_after_zone_change(
+        full_end,
+        max(moved),
+        old_timezone=move.change.from_timezone,
+        new_timezone=move.change.to_timezone,
+    )
+
+
 def _check_moves(books: WorkspaceBooks) -> Iterator[Finding]:
     """Each move of a period begins where the one before ended, and the last one is what it is."""
     for period in [*books.periods, *books.withdrawn]:
@@ -247,6 +323,8 @@ def _check_moves(books: WorkspaceBooks) -> Iterator[Finding]:
             fields = {
                 "end_before": (following.end_before, move.end_after),
                 "full_end_before": (following.full_end_before, move.full_end_after),
+                "fees_end_before": (following.fees_end_before, move.fees_end_after),
+                "fees_full_end_before": (following.fees_full_end_before, move.fees_full_end_after),
             }
             yield from compare(MOVES, following, name, fields)
         is_withdrawn = period.state == BillingPeriod.State.WITHDRAWN
@@ -254,6 +332,8 @@ def _check_moves(books: WorkspaceBooks) -> Iterator[Finding]:
             ends = {
                 "end_after": (moves[-1].end_after, period.end),
                 "full_end_after": (moves[-1].full_end_after, period.full_end),
+                "fees_end_after": (moves[-1].fees_end_after, period.fees_end),
+                "fees_full_end_after": (moves[-1].fees_full_end_after, period.fees_full_end),
             }
             yield from compare(MOVES, moves[-1], name, ends)
         elif is_withdrawn and not (moves and moves[-1].end_after is None):
