@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from .plan_documents import AutoTopUp, TopUpDocument
+from .overage_documents import AutoTopUp
+from .plan_documents import TopUpDocument
 from .waterfall import Grant, burn_order, is_usable
 
 ZERO: Final = Decimal(0)

@@ -19,22 +19,19 @@ from agencyportal.core.periods import INTERVAL_MONTHS, Anchor, Interval
 
 from .discounts import DiscountDocument, dump_discount, read_discount
 from .durations import Duration
-from .rating import MONEY_PLACES, QUANTITY_PLACES, Pricing, dump_pricing, parse_pricing
+from .overage_documents import OverageDocument, dump_overage, optional_money, read_overage
+from .rating import MONEY_PLACES, QUANTITY_PLACES
 from .strict_json import DocumentError, Node
 
 FeeKind = Literal["implementation", "base", "support"]
 FeeWhen = Literal["once", "period"]
 Collector = Literal["platform", "agency"]
 Buyer = Literal["client", "agency"]
-LastResort = Literal["block", "bill", "notify"]
-Policy = Literal[LastResort, "top_up"]
 
 FEE_KINDS: Final[tuple[FeeKind, ...]] = get_args(FeeKind)
 FEE_TIMES: Final[tuple[FeeWhen, ...]] = get_args(FeeWhen)
 COLLECTORS: Final[tuple[Collector, ...]] = get_args(Collector)
 BUYERS: Final[tuple[Buyer, ...]] = get_args(Buyer)
-LAST_RESORTS: Final[tuple[LastResort, ...]] = get_args(LastResort)
-POLICIES: Final[tuple[Policy, ...]] = get_args(Policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +44,6 @@ class FeeDocument:
     when: FeeWhen
     prorate: bool = True
     collected_by: Collector = "platform"
-
-
-@dataclass(frozen=True, slots=True)
-class AutoTopUp:
-    """Buy a band when what remains falls to ``at``, at most to the maxima per period."""
-
-    band: str
-    at: Decimal
-    max_count: int | None
-    max_amount: Decimal | None
-    then: LastResort
-
-
-@dataclass(frozen=True, slots=True)
-class OverageDocument:
-    """What happens past the last credit; ``pricing`` is there wherever overage may be billed."""
-
-    policy: Policy
-    pricing: Pricing | None = None
-    cap_amount: Decimal | None = None
-    auto_top_up: AutoTopUp | None = None
-
-    @property
-    def last_resort(self) -> str:
-        """The policy once nothing is bought automatically any more."""
-        return self.auto_top_up.then if self.auto_top_up else self.policy
-
-    @property
-    def is_charged(self) -> bool:
-        """Whether overage costs something; else it is reported only."""
-        return self.last_resort == "bill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +118,6 @@ def parse_plan(document: object) -> PlanDocument:
     return read_plan(Node(document, "plan"))
 
 
-def parse_overage(document: object) -> OverageDocument:
-    """The `overage` object of an allowance on its own. Paths start with ``overage``."""
-    return _read_overage(Node(document, "overage"))
-
-
 def dump_plan(plan: PlanDocument) -> dict[str, Any]:
     """The dictionary that `parse_plan` reads as this plan; ready for JSON."""
     document: dict[str, Any] = {"name": plan.name, "currency": plan.currency}
@@ -173,23 +134,6 @@ def dump_plan(plan: PlanDocument) -> dict[str, Any]:
     document["top_ups"] = [_dump_top_up(band) for band in plan.top_ups]
     if plan.discounts:
         document["discounts"] = [dump_discount(discount) for discount in plan.discounts]
-    return document
-
-
-def dump_overage(overage: OverageDocument) -> dict[str, Any]:
-    """The dictionary that `parse_overage` reads as this object."""
-    document: dict[str, Any] = {"policy": overage.policy}
-    if overage.auto_top_up is not None:
-        auto = overage.auto_top_up
-        document |= {"top_up": auto.band, "at": plain(auto.at), "then": auto.then}
-        if auto.max_count is not None:
-            document["max_count"] = auto.max_count
-        if auto.max_amount is not None:
-            document["max_amount"] = plain(auto.max_amount)
-    if overage.pricing is not None:
-        document["pricing"] = dump_pricing(overage.pricing)
-    if overage.cap_amount is not None:
-        document["cap_amount"] = plain(overage.cap_amount)
     return document
 
 
@@ -259,7 +203,7 @@ def read_plan(node: Node) -> PlanDocument:
         fees=tuple(_read_fee(item) for item in items_of(fields, "fees")),
         allowances=allowances,
         top_ups=top_ups,
-        minimum_commitment=_optional_money(fields, "minimum_commitment"),
+        minimum_commitment=optional_money(fields, "minimum_commitment"),
         discounts=discounts,
     )
 
@@ -288,7 +232,7 @@ def _read_allowance(node: Node, fee_interval: Interval) -> AllowanceDocument:
     return AllowanceDocument(
         unit=fields["unit"].text(),
         included=fields["included"].decimal(places=QUANTITY_PLACES),
-        overage=_read_overage(fields["overage"]),
+        overage=read_overage(fields["overage"]),
         rollover_max=rollover.decimal(places=QUANTITY_PLACES) if rollover else Decimal(0),
         prorate=_flag(fields, "prorate", default=True),
         interval=_read_own_interval(fields.get("interval"), fee_interval),
@@ -317,44 +261,9 @@ def _refuse_mixed_intervals(
             own, first = (each.interval or interval for each in (allowance, allowances[0]))
             raise DocumentError(
                 f"{node.path}.interval",
-                f"is {own}, and that of the first allowance is {first}; the allowances of a plan "
-                "share one interval, so state the same for all or make a plan of each",
+                f"is {own}, and that of the first one is {first}; the allowances of a plan share "
+                "one interval, so state the same for all or make a plan of each",
             )
-
-
-def _read_overage(node: Node) -> OverageDocument:
-    policy_node = node.member("policy")
-    if policy_node.value == "ask":
-        raise policy_node.error('"ask" waits for the answer of a person and is not read yet')
-    policy = policy_node.choice(POLICIES)
-    own = ("top_up", "at", "max_count", "max_amount", "then") if policy == "top_up" else ()
-    fields = node.fields(required=("policy",), optional=("pricing", "cap_amount", *own))
-    pricing = fields.get("pricing")
-    overage = OverageDocument(
-        policy=policy,
-        pricing=None if pricing is None or pricing.is_null else parse_pricing(pricing),
-        cap_amount=_optional_money(fields, "cap_amount"),
-        auto_top_up=_read_auto_top_up(node, fields) if policy == "top_up" else None,
-    )
-    if overage.is_charged and overage.pricing is None:
-        raise DocumentError(f"{node.path}.pricing", "missing: what is billed needs a price")
-    return overage
-
-
-def _read_auto_top_up(node: Node, fields: dict[str, Node]) -> AutoTopUp:
-    for key in ("top_up", "at", "then"):
-        node.member(key)
-    count = fields.get("max_count")
-    auto = AutoTopUp(
-        band=fields["top_up"].text(),
-        at=fields["at"].decimal(places=QUANTITY_PLACES),
-        max_count=None if count is None or count.is_null else count.count(),
-        max_amount=_optional_money(fields, "max_amount"),
-        then=fields["then"].choice(LAST_RESORTS),
-    )
-    if auto.max_count is None and auto.max_amount is None:
-        raise node.error("an automatic top-up needs a max_count or a max_amount")
-    return auto
 
 
 def _read_top_up(node: Node) -> TopUpDocument:
@@ -435,11 +344,6 @@ def items_of(fields: dict[str, Node], key: str) -> list[Node]:
 
 def _flag(fields: dict[str, Node], key: str, *, default: bool) -> bool:
     return fields[key].flag() if key in fields else default
-
-
-def _optional_money(fields: dict[str, Node], key: str) -> Decimal | None:
-    node = fields.get(key)
-    return None if node is None or node.is_null else node.decimal(places=MONEY_PLACES)
 
 
 def known_names(names: Any) -> str:

@@ -134,7 +134,9 @@ class _Run:
 
     def _fee_lines(self, asked: Period | None, *, is_first: bool) -> Iterator[tuple[Group, Line]]:
         """Each fee of a period, and what a discount takes it for. The first one asks for all."""
-        for fee in self.plan.fees if asked is not None else ():
+        if asked is None:
+            return
+        for fee in self.plan.fees:
             if fee.when == "once" and not is_first:
                 continue
             amount = fee_amount(fee, asked, self.timezone, self.plan.currency)

@@ -17,9 +17,8 @@ USAGE_COLUMNS = ("used", "included", "top-up", "overage", "expired", "rolled ove
 def simulation_table(scenario: ScenarioDocument, result: SimulationResult) -> str:
     """A scenario's periods, lines and totals in plain text; dates are local to the plan."""
     plan, zone = scenario.plan, ZoneInfo(scenario.plan.timezone or "UTC")
-    interval = plan.interval
-    if plan.fee_interval:
-        interval += f", allowances by the {plan.period_interval}"
+    own = f", allowances by the {plan.period_interval}" if plan.fee_interval else ""
+    interval = plan.interval + own
     blocks = [f"{plan.name} ({plan.currency}, {interval}, {zone.key})"]
     blocks += [_period_text(period, result.currency, zone) for period in result.periods]
     if not result.periods:

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from agencyportal.portal.writing import Writing
 from billing.durations import Duration
 from billing.models import PlanAllowance, PlanVersion, TopUpBand
-from billing.plan_documents import OverageDocument, parse_overage
+from billing.overage_documents import OverageDocument, parse_overage
 from billing.rating import CostPlus, Graduated, Package, PerUnit, Pricing, Tier, Volume
 from clients.models import Meter, UsageUnit
 

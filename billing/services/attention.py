@@ -21,7 +21,8 @@ from django.db.models import F, Q
 
 from billing.auto_top_up import automatic_grants, may_buy
 from billing.models import TopUpBand, TopUpPurchase
-from billing.plan_documents import AutoTopUp, TopUpDocument
+from billing.overage_documents import AutoTopUp
+from billing.plan_documents import TopUpDocument
 from billing.refusals import NotAdmittedError
 from billing.selectors.balances import Balance, open_balances
 from billing.simulation import top_up_expiry

@@ -14,7 +14,7 @@ from django.db.models import Q
 from agencyportal.core.money import plain, round_money_down
 from billing import margin
 from billing.models import BillingPeriod, MarginRule
-from billing.plan_documents import OverageDocument
+from billing.overage_documents import OverageDocument
 from billing.rating import (
     CostPlus,
     PerUnit,

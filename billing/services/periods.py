@@ -24,7 +24,7 @@ from billing.waterfall import DEFAULT_PRIORITY, GrantKind
 from clients.services import windows
 
 from .discounts import discount_lines
-from .plans import Terms, terms_by_version
+from .plans import Terms, fee_interval_of, terms_by_version
 
 
 def make_periods(
@@ -104,7 +104,7 @@ def _with_fees_times(
     for subscription, period in missing:
         asked = fees_time(
             period,
-            cast(Interval, subscription.plan_version.fee_interval) or None,
+            fee_interval_of(subscription.plan_version),
             asked_until=asked_until.get(subscription.pk),
             anchor=subscription.anchor_date,
             timezone=subscription.timezone,
@@ -141,9 +141,9 @@ def _period(
         full_start=period.full_start,
         full_end=period.full_end,
         asks_fees=asked is not None,
-        fees_end=longer and longer.end,
-        fees_full_start=longer and longer.full_start,
-        fees_full_end=longer and longer.full_end,
+        fees_end=longer.end if longer else None,
+        fees_full_start=longer.full_start if longer else None,
+        fees_full_end=longer.full_end if longer else None,
         due_at=period.end + dt.timedelta(hours=subscription.agency.grace_hours),
         created_at=now,
     )

@@ -24,6 +24,7 @@ from billing.models import (
     SubscriptionDiscount,
     TopUpBand,
 )
+from billing.overage_documents import dump_overage, parse_overage
 from billing.plan_documents import (
     AllowanceDocument,
     Buyer,
@@ -33,9 +34,7 @@ from billing.plan_documents import (
     FeeWhen,
     PlanDocument,
     TopUpDocument,
-    dump_overage,
     dump_plan,
-    parse_overage,
     read_plan,
 )
 from billing.plan_limits import refuse_unbillable
@@ -300,6 +299,11 @@ def _allowance_row(
     )
 
 
+def fee_interval_of(version: PlanVersion) -> Interval | None:
+    """The interval of a version's fees where it is longer than its periods, as the cores say it."""
+    return cast(Interval, version.fee_interval) if version.fee_interval else None
+
+
 def anchor_of(version: PlanVersion) -> Anchor:
     """What a version's periods are counted from, as the cores say it."""
     if version.anchor == PlanVersion.Anchor.DATE:
@@ -337,7 +341,7 @@ def _allowance_document(row: PlanAllowance, version: PlanVersion) -> AllowanceDo
         overage=replace(parse_overage(overage), cap_amount=row.cap_amount),
         rollover_max=row.rollover_max,
         prorate=row.prorate,
-        interval=cast(Interval, version.allowance_interval) or None,
+        interval=cast(Interval, version.allowance_interval) if version.allowance_interval else None,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 from django.db.models import Prefetch, Sum
@@ -41,7 +40,7 @@ def span_of_charge(charge: Charge) -> Span:
     if until is None:
         return span
     end = dt.datetime.fromisoformat(until)
-    return replace(span, last=local_date(end - _MICROSECOND, charge.period.timezone))
+    return Span(first=span.first, last=local_date(end - _MICROSECOND, charge.period.timezone))
 
 
 class UsageOfPeriods:

@@ -35,7 +35,7 @@ from billing.models import (
 )
 from billing.selectors.periods import bounds_of, fees_time_of
 from billing.services.overage import OveragePrice
-from billing.services.plans import Terms, terms_of
+from billing.services.plans import Terms, fee_interval_of, terms_of
 from billing.settlement import Usage
 from billing.terms import fees_time
 from billing.waterfall import WaterfallResult
@@ -251,7 +251,11 @@ def _expected_bounds(
         expected = period_at(start, start, interval, anchor, zone, subscription.end)
     else:
         expected = next_period(bounds_of(last), interval, anchor, zone, subscription.end)
-    changes = [move.change for move in books.moves.get(period.pk, ()) if move.change.to_timezone]
+    changes = [
+        move.change
+        for move in books.moves.get(period.pk, ())
+        if move.change.to_timezone and move.full_end_before != move.full_end_after
+    ]
     if expected is None or not changes:
         return expected
     boundary = next_boundary_after_zone_change(
@@ -275,7 +279,7 @@ def _fees_fields(
     asked_until = None if last is None else last.fees_full_end or last.full_end
     expected = fees_time(
         bounds_of(period),
-        cast(Interval, subscription.plan_version.fee_interval) or None,
+        fee_interval_of(subscription.plan_version),
         asked_until=asked_until,
         anchor=subscription.anchor_date,
         timezone=period.timezone,

@@ -91,6 +91,16 @@ def agree(document: dict[str, Any], random: Random) -> None:
             fees=FEES,
         ),
         scenario(
+            start="2025-12-10T00:00:00Z",
+            usage={"2026-01-05": "170", "2026-02-05": "10.5"},
+            plan={"interval": "year", "anchor": "2025-03-31", "discounts": DISCOUNTS},
+            allowance={"interval": "month", "rollover_max": "60"},
+            end="2026-05-11T00:00:00Z",
+            until="2026-06-01T00:00:00Z",
+            fees=FEES,
+            discounts=AGREED,
+        ),
+        scenario(
             usage={"2026-01-10": "170"},
             overage={"policy": "bill", "pricing": VOLUME, "cap_amount": "3.5"},
             purchases=[{"top_up": "50 pages", "at": "2026-01-10T12:10:00Z"}],
@@ -132,8 +142,18 @@ quantities = st.integers(0, 80).map(str) | st.integers(0, 10**8).map(
 )
 
 
+INTERVALS = [
+    ("month", None),
+    ("month", None),
+    ("quarter", None),
+    ("quarter", "month"),
+    ("year", "month"),
+]
+"""Of the plan and its fees, and of its allowances where that is another."""
+
+
 @st.composite
-def allowances(draw: st.DrawFn, unit: str) -> dict[str, Any]:
+def allowances(draw: st.DrawFn, unit: str, interval: str | None) -> dict[str, Any]:
     pricing = draw(st.sampled_from([PER_UNIT, PACKAGE, GRADUATED, VOLUME, COST_PLUS]))
     policy = draw(st.sampled_from(["bill", "bill", "bill", "block", "notify", "top_up"]))
     overage = {
@@ -151,6 +171,7 @@ def allowances(draw: st.DrawFn, unit: str) -> dict[str, Any]:
         }
     return {
         "unit": unit,
+        "interval": interval,
         "included": str(draw(st.integers(0, 150))),
         "rollover_max": str(draw(st.integers(0, 120))),
         "prorate": draw(st.booleans()),
@@ -189,14 +210,15 @@ def grants(draw: st.DrawFn, number: int) -> dict[str, Any]:
 def scenarios(draw: st.DrawFn) -> dict[str, Any]:
     units = draw(st.sampled_from([["page"], ["page", "lead"]]))
     bands = [draw(top_ups(unit)) for unit in ["page", "lead"]]
+    interval, own = draw(st.sampled_from(INTERVALS))
     plan = {
         "name": "Generated",
         "currency": draw(st.sampled_from(["USD", "JPY", "KWD"])),
         "timezone": draw(st.sampled_from(ZONES)),
-        "interval": draw(st.sampled_from(["month", "month", "quarter"])),
+        "interval": interval,
         "anchor": draw(st.sampled_from([None, "calendar", "2026-01-31", "2025-12-15"])),
         "fees": draw(st.lists(st.sampled_from(FEES), unique_by=lambda fee: fee["name"])),
-        "allowances": [draw(allowances(unit)) for unit in units],
+        "allowances": [draw(allowances(unit, own)) for unit in units],
         "top_ups": bands,
         "minimum_commitment": draw(st.sampled_from([None, "5", "1000"])),
         "discounts": draw(st.sampled_from([[], [], DISCOUNTS])),
