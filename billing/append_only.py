@@ -9,14 +9,28 @@ protect("billing.GrantRevocation")
 protect("billing.PeriodUsage")
 protect("billing.GrantUse")
 protect("billing.Charge")
-protect("billing.Payment")
+protect("billing.Payment", mutable=("returned",))
+
+# What happened to invoices and to money that was received.
+protect("billing.PaymentReversal")
+protect("billing.InvoiceMovement")
+protect("billing.WriteOff")
+protect("billing.BalanceEntry")
+protect("billing.Refund", mutable=("state", "provider_id", "reference", "settled_at", "failure"))
+protect("billing.Dispute", mutable=("state", "closed_at"))
+protect("billing.CreditNote")
+protect("billing.CreditNoteLine")
+protect("billing.CreditNoteTax")
 
 # What was changed about subscriptions, and what that did to periods and charges made before.
 protect("billing.SubscriptionChange")
 protect("billing.PeriodMove")
 protect(
     "billing.ChargeVoid",
-    sealed="EXISTS (SELECT 1 FROM billing_invoiceline WHERE charge_id = NEW.charge_id)",
+    sealed=(
+        "EXISTS (SELECT 1 FROM billing_invoiceline WHERE charge_id = NEW.charge_id)"
+        " OR EXISTS (SELECT 1 FROM billing_creditnoteline WHERE charge_id = NEW.charge_id)"
+    ),
 )
 
 # What became of late usage. Its charge is written when the open period closes.
@@ -24,11 +38,19 @@ protect("billing.LateSettlement", mutable=("charge",))
 protect("billing.LateGrantUse")
 protect("billing.LateEntry")
 
-# A draft is only a plan. Issued, it says so for ever; what happens to it are two columns.
-protect("billing.Invoice", mutable=("state", "amount_paid"), when="OLD.number IS NOT NULL")
-for _part in ("billing.InvoiceLine", "billing.InvoiceTax"):
+# A draft is only a plan. Issued, it says so for ever; what happens to it are a few columns.
+protect(
+    "billing.Invoice",
+    mutable=("state", "amount_paid", "amount_credited"),
+    when="OLD.number IS NOT NULL",
+)
+for _part, _moving in (
+    ("billing.InvoiceLine", ("credited",)),
+    ("billing.InvoiceTax", ("credited_base", "credited_tax")),
+):
     protect(
         _part,
+        mutable=_moving,
         when="(SELECT number FROM billing_invoice WHERE id = OLD.invoice_id) IS NOT NULL",
         sealed="(SELECT number FROM billing_invoice WHERE id = NEW.invoice_id) IS NOT NULL",
     )

@@ -56,7 +56,7 @@ def revenue_of(
     split = split_payments(
         [line.net for line in mine],
         invoice.total,
-        [payment.amount for payment in payments],
+        [payment.applied for payment in payments],
         invoice.currency,
     )
     fees = [

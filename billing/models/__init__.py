@@ -1,7 +1,9 @@
 """What clients pay: plans, subscriptions, periods, credit, charges, invoices, payments."""
 
 from .alerts import Alert, AlertCrossing, AlertKind, AlertRule, AlertsRead
+from .balance import BalanceEntry, ClientBalance
 from .caps import Cap
+from .credit_notes import CreditNote, CreditNoteDocument, CreditNoteLine, CreditNoteTax
 from .credits import CreditGrant, GrantRevocation, GrantUse, PeriodUsage, TopUpPurchase
 from .discounts import DiscountScope, PlanDiscount, SubscriptionDiscount
 from .invoices import (
@@ -17,8 +19,10 @@ from .late_usage import LateEntry, LateGrantUse, LateSettlement
 from .lifecycle import ChargeVoid, PeriodMove, SubscriptionChange
 from .mail import Mail
 from .margins import MarginRule
-from .payments import Payment
+from .movements import InvoiceMovement, WriteOff
+from .payments import Payment, PaymentReversal
 from .plans import CollectedBy, Plan, PlanAllowance, PlanFee, PlanVersion, TopUpBand
+from .refunds import Dispute, Refund
 from .requests import TopUpRequest
 from .reservations import Reservation
 from .subscriptions import BillingPeriod, Subscription
@@ -37,19 +41,27 @@ __all__ = [
     "AlertKind",
     "AlertRule",
     "AlertsRead",
+    "BalanceEntry",
     "BillingPeriod",
     "Cap",
     "Charge",
     "ChargeVoid",
+    "ClientBalance",
     "CollectedBy",
     "CreditGrant",
+    "CreditNote",
+    "CreditNoteDocument",
+    "CreditNoteLine",
+    "CreditNoteTax",
     "DiscountScope",
+    "Dispute",
     "DocumentSeries",
     "GrantRevocation",
     "GrantUse",
     "Invoice",
     "InvoiceDocument",
     "InvoiceLine",
+    "InvoiceMovement",
     "InvoiceTax",
     "LateEntry",
     "LateGrantUse",
@@ -58,6 +70,7 @@ __all__ = [
     "Mail",
     "MarginRule",
     "Payment",
+    "PaymentReversal",
     "PeriodMove",
     "PeriodUsage",
     "Plan",
@@ -65,6 +78,7 @@ __all__ = [
     "PlanDiscount",
     "PlanFee",
     "PlanVersion",
+    "Refund",
     "Reservation",
     "Subscription",
     "SubscriptionChange",
@@ -79,4 +93,5 @@ __all__ = [
     "WebhookEndpoint",
     "WebhookMessage",
     "WebhookSecret",
+    "WriteOff",
 ]

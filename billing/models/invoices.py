@@ -41,7 +41,7 @@ class ChargeQuerySet(ScopedQuerySet["Charge"]):
 
     def waiting(self) -> ChargeQuerySet:
         """Charges on no invoice yet."""
-        return self.filter(line=None, void=None)
+        return self.filter(line=None, void=None, credit_line=None)
 
     def standing(self) -> ChargeQuerySet:
         """Charges that were not taken back before they were invoiced."""
@@ -120,11 +120,16 @@ class InvoiceQuerySet(ScopedQuerySet["Invoice"]):
     def outstanding(self) -> InvoiceQuerySet:
         return self.filter(state__in=(Invoice.State.ISSUED, Invoice.State.PARTIALLY_PAID))
 
+    def overdue(self, today: dt.date) -> InvoiceQuerySet:
+        """Those that should have been paid before ``today``."""
+        return self.outstanding().filter(due_date__lt=today)
+
 
 class Invoice(AppendOnlyModel):
     """What a client owes for what became due at ``bill_at``. Issued, it says so for ever.
 
-    After issue only ``state`` and ``amount_paid`` move; everything printed is in ``snapshot``.
+    After issue only ``state``, ``amount_paid`` and ``amount_credited`` move, by its movements;
+    everything printed is in ``snapshot``. ``total = amount_paid + amount_credited + amount_due``.
     """
 
     class State(models.TextChoices):
@@ -151,7 +156,8 @@ class Invoice(AppendOnlyModel):
     net = MoneyField(default=0)
     tax = MoneyField(default=0)
     total = MoneyField(default=0)
-    amount_paid = MoneyField(default=0, help_text="Sum of its payments.")
+    amount_paid = MoneyField(default=0, help_text="What was paid and stayed.")
+    amount_credited = MoneyField(default=0, help_text="Sum of its credit notes.")
     snapshot = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(default=now, editable=False)
 
@@ -180,6 +186,14 @@ class Invoice(AppendOnlyModel):
             models.CheckConstraint(
                 condition=models.Q(amount_paid__gte=0), name="invoice_paid_not_negative"
             ),
+            models.CheckConstraint(
+                condition=models.Q(amount_paid=0, amount_credited=0)
+                | models.Q(
+                    amount_credited__gte=0,
+                    total__gte=models.F("amount_paid") + models.F("amount_credited"),
+                ),
+                name="invoice_due_not_negative",
+            ),
         )
 
     def __str__(self) -> str:
@@ -187,7 +201,7 @@ class Invoice(AppendOnlyModel):
 
     @property
     def amount_due(self) -> Decimal:
-        return self.total - self.amount_paid
+        return self.total - self.amount_paid - self.amount_credited
 
     def is_overdue(self, today: dt.date) -> bool:
         return (
@@ -195,6 +209,14 @@ class Invoice(AppendOnlyModel):
             and self.due_date is not None
             and self.due_date < today
         )
+
+
+def _within(part: str, whole: str) -> models.Q:
+    """From nothing to all of it, whatever its sign."""
+    of = models.F(whole)
+    return models.Q(**{f"{part}__gte": 0, f"{part}__lte": of}) | models.Q(
+        **{f"{part}__lte": 0, f"{part}__gte": of}
+    )
 
 
 class InvoicePartQuerySet(ScopedQuerySet["InvoiceLine"]):
@@ -217,6 +239,7 @@ class InvoiceLine(AppendOnlyModel):
     quantity = QuantityField()
     unit_amount = models.CharField(max_length=40, blank=True)
     net = MoneyField()
+    credited = MoneyField(default=0, help_text="What credit notes took back of it.")
     currency = CurrencyField()
     collected_by = models.CharField(max_length=10, choices=CollectedBy.choices)
     tax_category = models.CharField(max_length=2, choices=TaxCategory.choices)
@@ -229,6 +252,9 @@ class InvoiceLine(AppendOnlyModel):
         ordering = ("invoice", "position")
         constraints = (
             models.UniqueConstraint(fields=("invoice", "position"), name="line_position_once"),
+            models.CheckConstraint(
+                condition=_within("credited", "net"), name="line_credited_is_a_part"
+            ),
         )
 
     def __str__(self) -> str:
@@ -249,6 +275,8 @@ class InvoiceTax(AppendOnlyModel):
     reason = models.CharField(max_length=200, blank=True)
     base = MoneyField()
     tax = MoneyField()
+    credited_base = MoneyField(default=0, help_text="What credit notes took back of it.")
+    credited_tax = MoneyField(default=0, help_text="What credit notes took back of it.")
     currency = CurrencyField()
 
     objects = InvoiceTaxQuerySet.as_manager()
@@ -257,6 +285,10 @@ class InvoiceTax(AppendOnlyModel):
         constraints = (
             models.UniqueConstraint(
                 fields=("invoice", "category", "percent"), name="invoice_tax_once"
+            ),
+            models.CheckConstraint(
+                condition=_within("credited_base", "base") & _within("credited_tax", "tax"),
+                name="invoice_tax_credited_is_a_part",
             ),
         )
 

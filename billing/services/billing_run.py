@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q
 
-from billing.models import BillingPeriod, Invoice, InvoiceDocument, Mail
+from agencyportal.core.rendered import RenderedDocument
+from billing.models import BillingPeriod, CreditNoteDocument, Invoice, InvoiceDocument, Mail
 
 from .closing import close_due_periods
 from .invoicing import draft_due_invoices, issue_due_invoices
@@ -48,7 +49,8 @@ def run_billing(*, as_of: dt.datetime, now: dt.datetime, meter: Meter) -> Billin
     with meter("Issuing invoices") as progress:
         run.invoices, not_issued = issue_due_invoices(now=as_of, progress=progress)
     deliver_at = max(as_of, now)
-    due = due_documents(InvoiceDocument, now=deliver_at).count()
+    kinds: tuple[type[RenderedDocument], ...] = (InvoiceDocument, CreditNoteDocument)
+    due = sum(due_documents(kind, now=deliver_at).count() for kind in kinds)
     with meter("Rendering PDFs") as progress:
         for tried in range(1, due + 1):
             run.documents += render_due_documents(now=deliver_at, limit=1)
@@ -71,6 +73,9 @@ def _not_delivered() -> Iterator[str]:
     failed = InvoiceDocument.objects.filter(state=InvoiceDocument.State.FAILED)
     for document in failed.select_related("invoice").order_by("pk"):
         yield f"{document}: {document.error}"
+    failed_notes = CreditNoteDocument.objects.filter(state=CreditNoteDocument.State.FAILED)
+    for note in failed_notes.select_related("credit_note").order_by("pk"):
+        yield f"{note}: {note.error}"
     stuck = Q(state=Mail.State.FAILED) | (Q(state=Mail.State.PENDING) & ~Q(error=""))
     for mail in Mail.objects.filter(stuck).order_by("pk"):
         yield f"Mail {mail.key}: {mail.error}"

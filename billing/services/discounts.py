@@ -101,7 +101,7 @@ def settle_moved(move: PeriodMove, terms: Mapping[int, Terms]) -> None:
     if not lines:
         return
     rows = list(period.charges.order_by("pk"))
-    waiting = set(period.charges.filter(line=None).values_list("pk", flat=True))
+    waiting = set(period.charges.filter(line=None, credit_line=None).values_list("pk", flat=True))
     voids: list[ChargeVoid] = []
     taken = taken_by_group(rows, _voided(rows))
     kept: list[Charge] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import cast
@@ -17,6 +17,7 @@ from agencyportal.core.documents import Brand, Party, Span
 from agencyportal.core.money import round_money
 from billing.documents.invoice_snapshot import (
     AgencyCollectedLine,
+    AppliedPayment,
     InvoiceSnapshot,
     InvoiceTotals,
     PaymentDetail,
@@ -27,7 +28,15 @@ from billing.documents.invoice_snapshot import (
 from billing.documents.invoice_snapshot import InvoiceLine as PrintedLine
 from billing.documents.invoice_snapshot import LineKind as PrintedKind
 from billing.documents.invoice_snapshot import TaxCategory as PrintedCategory
-from billing.models import BillingPeriod, CollectedBy, Invoice, InvoiceLine, InvoiceTax, LineKind
+from billing.models import (
+    BillingPeriod,
+    CollectedBy,
+    Invoice,
+    InvoiceLine,
+    InvoiceTax,
+    LineKind,
+    Payment,
+)
 from clients.models import Agency, Client, Platform, Workspace
 from clients.models.parties import Party as PartyRow
 
@@ -35,9 +44,12 @@ from .invoice_pricing import PricedInvoice
 from .usage_summary import UsageOfPeriods, span_of, span_of_charge
 
 
-def freeze(priced: Sequence[PricedInvoice], platform: Platform) -> list[InvoiceSnapshot]:
+def freeze(
+    priced: Sequence[PricedInvoice], platform: Platform, paying: Mapping[int, Payment]
+) -> list[InvoiceSnapshot]:
     """The snapshots of invoices with these figures; reads, and writes nothing.
 
+    ``paying``: what clients' balances pay at once, by invoice.
     The lines' charges come with their workspace, period, unit and margin rule loaded. Number and
     dates are the invoices'; without a number it is a draft. Texts are in the clients' languages.
     As many queries for many as for one.
@@ -47,7 +59,8 @@ def freeze(priced: Sequence[PricedInvoice], platform: Platform) -> list[InvoiceS
     frozen = []
     for one, of_one in zip(priced, periods, strict=True):
         with translation.override(one.invoice.client.language):
-            frozen.append(_freeze(one, of_one, usage, platform))
+            payment = paying.get(one.invoice.pk)
+            frozen.append(_freeze(one, of_one, usage, platform, payment))
     return frozen
 
 
@@ -56,14 +69,15 @@ def _freeze(
     periods: Sequence[BillingPeriod],
     usage: UsageOfPeriods,
     platform: Platform,
+    payment: Payment | None,
 ) -> InvoiceSnapshot:
     invoice = priced.invoice
     if invoice.issue_date is None:
         raise ValueError("An invoice has a date before it is printed.")
     client, agency = invoice.client, invoice.agency
     ours = _ours(priced)
-    money = _Money(invoice.currency)
-    total = money(priced.total)
+    money = PrintedMoney(invoice.currency)
+    paid = money(payment.amount if payment else 0)
     return InvoiceSnapshot(
         number=invoice.number or "",
         issue_date=invoice.issue_date,
@@ -84,8 +98,15 @@ def _freeze(
         ),
         taxes=tuple(_tax(tax, money) for tax in priced.taxes),
         totals=InvoiceTotals(
-            net=money(priced.net), tax=money(priced.tax), gross=total, paid=money(0), due=total
+            net=money(priced.net),
+            tax=money(priced.tax),
+            gross=money(priced.total),
+            paid=paid,
+            due=money(priced.total - paid),
         ),
+        payments=(AppliedPayment(description=_("From your balance"), amount=paid),)
+        if payment
+        else (),
         payment=_how_to_pay(invoice, platform),
         service_periods=tuple(_service_periods(periods, ours)),
         locale=locale_of(client),
@@ -96,7 +117,7 @@ def _ours(priced: PricedInvoice) -> list[InvoiceLine]:
     return [line for line in priced.lines if line.collected_by == CollectedBy.PLATFORM]
 
 
-class _Money:
+class PrintedMoney:
     """Amounts as printed: with the currency's digits, which the stored four places may exceed."""
 
     def __init__(self, currency: str) -> None:
@@ -170,7 +191,7 @@ def _sections(
     lines: Iterable[InvoiceLine],
     periods: Iterable[BillingPeriod],
     usage: UsageOfPeriods,
-    money: _Money,
+    money: PrintedMoney,
 ) -> Iterator[WorkspaceSection]:
     """One per workspace that is charged or was used, in the order of their slugs."""
     of_lines: dict[Workspace, list[InvoiceLine]] = {}
@@ -203,7 +224,7 @@ def _main_period(
     return (ending or periods or charged)[0]
 
 
-def _printed(line: InvoiceLine, money: _Money) -> PrintedLine:
+def _printed(line: InvoiceLine, money: PrintedMoney) -> PrintedLine:
     charge = line.charge
     once = line.kind == LineKind.IMPLEMENTATION
     return PrintedLine(
@@ -220,7 +241,7 @@ def _printed(line: InvoiceLine, money: _Money) -> PrintedLine:
     )
 
 
-def _tax(tax: InvoiceTax, money: _Money) -> TaxLine:
+def _tax(tax: InvoiceTax, money: PrintedMoney) -> TaxLine:
     return TaxLine(
         category=cast(PrintedCategory, str(tax.category)),
         rate=tax.percent,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -13,11 +13,12 @@ from django.db import transaction
 from agencyportal.core.locks import lock_rows
 from agencyportal.core.periods import local_date
 from billing.documents.invoice_snapshot import InvoiceSnapshot
-from billing.models import Invoice, InvoiceDocument
+from billing.models import ClientBalance, Invoice, InvoiceDocument, Payment
 from billing.refusals import RefusedError
 from clients.models import Platform
 
 from .batches import in_batches
+from .client_balance import lock_balances
 from .drafting import (
     charges_of,
     draft_client,
@@ -30,7 +31,9 @@ from .invoice_mail import invoice_mail, recipients_of_all
 from .invoice_pricing import PricedInvoice
 from .invoice_snapshot import freeze
 from .mailing import queue_mails
-from .series import take_numbers
+from .out_of_balance import book_out_of_balance, payments_out_of_balance
+from .series import series_of, take_numbers
+from .standing import state_of
 
 __all__ = [
     "InvoiceRefusedError",
@@ -56,6 +59,7 @@ ISSUED = (
     "net",
     "tax",
     "total",
+    "amount_paid",
     "snapshot",
 )
 """What issuing writes on the invoice itself."""
@@ -103,12 +107,13 @@ def issue_invoices(invoice_ids: Sequence[int], *, now: dt.datetime) -> list[Invo
     """Give drafts their numbers, in this order, their tax of the day and their snapshots; queue
     their PDFs and their mail. All or nothing; returns those that nobody had issued before.
 
-    Dated with the platform's local day. Due after the agency's payment terms; an invoice over
-    nothing is due at no date and paid at once. Raises InvoiceRefusedError for one that says
-    nothing, or comes to less than nothing.
+    Dated with the platform's local day. A client's balance pays first. Due after the agency's
+    payment terms; where nothing is due, at no date and paid at once. Raises InvoiceRefusedError
+    for one that says nothing, or comes to less than nothing.
 
-    Locks the invoices, then their series, and commits everything together: no number without a
-    document and a message on the way. As many queries for many as for one.
+    Locks the invoices, then the clients' balances, then the series, and commits everything
+    together: no number without a document and a message on the way. As many queries for many as
+    for one.
     """
     rows = Invoice.objects.filter(pk__in=invoice_ids).select_related("client", "agency")
     locked = {invoice.pk: invoice for invoice in lock_rows(rows)}
@@ -121,13 +126,16 @@ def issue_invoices(invoice_ids: Sequence[int], *, now: dt.datetime) -> list[Invo
         _refuse_unfit(one)
     write_lines(priced)
     readers = recipients_of_all([draft.client for draft in drafts])
-    snapshots = freeze(priced, platform)
-    _number(drafts)
+    balances = lock_balances({draft.client_id for draft in drafts})
+    paying = payments_out_of_balance(drafts, balances, now=now)
+    _date(drafts, paying)
+    snapshots = freeze(priced, platform, paying)
+    _number(drafts, platform)
     documents, mail = [], []
     for invoice, frozen in zip(drafts, snapshots, strict=True):
         snapshot = msgspec.structs.replace(frozen, number=invoice.number)
         invoice.snapshot = snapshot.to_dict()
-        invoice.state = Invoice.State.ISSUED if invoice.total else Invoice.State.PAID
+        invoice.state = state_of(invoice)
         document = InvoiceDocument(invoice=invoice, path=document_path(invoice))
         documents.append(document)
         recipients = readers[invoice.client_id]
@@ -137,6 +145,7 @@ def issue_invoices(invoice_ids: Sequence[int], *, now: dt.datetime) -> list[Invo
         drafts, update_conflicts=True, unique_fields=("pk",), update_fields=ISSUED
     )
     InvoiceDocument.objects.bulk_create(documents)
+    book_out_of_balance(list(paying.values()), balances, now=now)
     queue_mails(mail)
     return drafts
 
@@ -150,7 +159,12 @@ def preview_invoice(*, invoice: Invoice, now: dt.datetime) -> InvoiceSnapshot:
         return InvoiceSnapshot.from_dict(invoice.snapshot or {})
     draft = Invoice.objects.select_related("client", "agency").get(pk=invoice.pk)
     platform = Platform.objects.get()
-    (snapshot,) = freeze(_price([draft], platform, now), platform)
+    priced = _price([draft], platform, now)
+    balances = ClientBalance.objects.filter(client=draft.client_id, amount__gt=0)
+    there = {(row.client_id, row.currency): row for row in balances}
+    paying = payments_out_of_balance([draft], there, now=now)
+    _date([draft], paying)
+    (snapshot,) = freeze(priced, platform, paying)
     return snapshot
 
 
@@ -160,10 +174,18 @@ def _price(drafts: Sequence[Invoice], platform: Platform, now: dt.datetime) -> l
     charges = charges_of(drafts)
     priced = price_drafts([(draft, charges.get(draft.pk, [])) for draft in drafts], day=today)
     for draft in drafts:
-        terms = dt.timedelta(days=draft.agency.payment_terms_days)
         draft.issued_at, draft.issue_date = now, today
-        draft.due_date = today + terms if draft.total else None
     return priced
+
+
+def _date(drafts: Sequence[Invoice], paying: Mapping[int, Payment]) -> None:
+    """Book what the balances pay, and say until when the rest is due (on the objects)."""
+    for draft in drafts:
+        if payment := paying.get(draft.pk):
+            draft.amount_paid = payment.amount
+        terms = dt.timedelta(days=draft.agency.payment_terms_days)
+        if draft.issue_date is not None:
+            draft.due_date = draft.issue_date + terms if draft.amount_due else None
 
 
 def _refuse_unfit(priced: PricedInvoice) -> None:
@@ -184,9 +206,11 @@ def document_path(invoice: Invoice) -> str:
     return f"{invoice.agency.slug}/{invoice.issue_date:%Y}/{invoice.number}.pdf"
 
 
-def _number(drafts: Sequence[Invoice]) -> None:
+def _number(drafts: Sequence[Invoice], platform: Platform) -> None:
     """Last of all locks and last of all reads: until we commit, nobody else can issue."""
-    year = f"{drafts[0].issue_date:%Y}"
-    taken = take_numbers(len(drafts), code=f"invoice-{year}", prefix=f"INV-{year}-")
+    if (issued_on := drafts[0].issue_date) is None:
+        raise ValueError("An invoice is dated before it is numbered.")
+    code, prefix = series_of("invoice", platform=platform, issued_on=issued_on)
+    taken = take_numbers(len(drafts), code=code, prefix=prefix)
     for invoice, number in zip(drafts, taken, strict=True):
         invoice.series, invoice.sequence, invoice.number = number

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Final
 
 from django.db import IntegrityError, transaction
 
 from agencyportal.core.locks import lock_row
-from agencyportal.core.money import format_money, round_money
-from billing.models import Invoice, Payment
+from agencyportal.core.money import round_money
+from billing.models import BalanceEntry, Invoice, InvoiceMovement, Payment
 from billing.refusals import RefusedError
 from clients.models import User
+
+from .client_balance import enter, lock_balance
+from .standing import move
+
+ZERO: Final = Decimal(0)
+RECEIVED_BY: Final = tuple(m.value for m in Payment.Method if m is not Payment.Method.BALANCE)
+"""How money can arrive; what is paid out of a balance has arrived before."""
 
 
 class PaymentRefusedError(RefusedError):
@@ -33,16 +41,19 @@ def record_payment(
     now: dt.datetime,
     key: str,
     recorded_by: User | None = None,
+    provider_id: str = "",
 ) -> Payment:
     """Record that ``amount`` was received for an issued invoice, and move the invoice's state.
 
-    ``key`` makes it this payment: the same key with the same facts returns the payment that is
-    there, whatever happened since; with other facts it raises PaymentConflictError. Raises
-    PaymentRefusedError for a draft or void invoice, another currency, more than is due, an amount
-    that is not positive or finer than the currency, and a receipt in the future.
+    What is more than is due, or comes for an invoice that is paid or void, is kept as the client's
+    balance. ``provider_id``: what whoever collected it calls it; by it refunds go back the same
+    way. ``key`` makes it this payment: the same key with the same facts returns the payment that
+    is there, whatever happened since; with other facts it raises PaymentConflictError. Raises
+    PaymentRefusedError for a draft, another currency, an amount that is not positive or finer than
+    the currency, and a receipt in the future.
 
-    Locks the invoice, so that payments of one invoice never add up to more than its total. Owns
-    its transaction.
+    Locks the invoice, so that payments of one invoice never settle more than its total, then the
+    client's balance where something is kept. Owns its transaction.
     """
     facts = Payment(
         agency_id=invoice.agency_id,
@@ -54,13 +65,16 @@ def record_payment(
         reference=reference,
         received_at=received_at,
         recorded_by=recorded_by,
+        provider_id=provider_id,
         key=key,
+        created_at=now,
     )
     with transaction.atomic():
         locked = lock_row(Invoice.objects.filter(pk=invoice.pk))
         if existing := Payment.objects.filter(key=key).first():
             return _same(existing, facts)
         _check(locked, facts, now)
+        facts.kept = max(facts.amount - locked.amount_due, ZERO)
         try:
             with transaction.atomic():
                 facts.save(force_insert=True)
@@ -69,7 +83,7 @@ def record_payment(
             if existing := Payment.objects.filter(key=key).first():
                 return _same(existing, facts)
             raise
-        _book(locked, facts.amount)
+        _book(locked, facts, now)
     return facts
 
 
@@ -91,10 +105,6 @@ def _same(existing: Payment, asked: Payment) -> Payment:
 def _check(invoice: Invoice, payment: Payment, now: dt.datetime) -> None:
     if invoice.state == Invoice.State.DRAFT:
         raise PaymentRefusedError(f"{invoice} is not issued yet, so nothing can be paid on it.")
-    if invoice.state == Invoice.State.VOID:
-        raise PaymentRefusedError(
-            f"Invoice {invoice} is void. Record it on the one that replaced it."
-        )
     if payment.currency != invoice.currency:
         raise PaymentRefusedError(
             f"Invoice {invoice} is in {invoice.currency}; the payment is in {payment.currency}. "
@@ -110,21 +120,33 @@ def _check(invoice: Invoice, payment: Payment, now: dt.datetime) -> None:
             f"The payment is dated {payment.received_at.isoformat()}, which has not come yet.",
             field="received_at",
         )
-    if not payment.key or payment.method not in Payment.Method.values:
+    if not payment.key or payment.method not in RECEIVED_BY:
         raise PaymentRefusedError(
-            f"A payment needs a key and one of the methods {', '.join(Payment.Method.values)}."
+            f"A payment needs a key and one of the methods {', '.join(RECEIVED_BY)}."
         )
-    if payment.amount > invoice.amount_due:
-        raise PaymentRefusedError(
-            f"Invoice {invoice} has {format_money(invoice.amount_due, invoice.currency)} due, and "
-            f"{format_money(payment.amount, invoice.currency)} is more. "
-            "Record what is due and return the rest to the client.",
-            field="amount",
+    if payment.provider_id and Payment.objects.filter(provider_id=payment.provider_id).exists():
+        raise PaymentConflictError(
+            f"{payment.provider_id} is recorded already, under another key: once is enough."
         )
 
 
-def _book(invoice: Invoice, amount: Decimal) -> None:
-    invoice.amount_paid += amount
-    settled = invoice.amount_due == 0
-    invoice.state = Invoice.State.PAID if settled else Invoice.State.PARTIALLY_PAID
-    invoice.save(update_fields=["state", "amount_paid"])
+def _book(invoice: Invoice, payment: Payment, now: dt.datetime) -> None:
+    if payment.applied:
+        move(
+            invoice,
+            kind=InvoiceMovement.Kind.PAYMENT,
+            paid=payment.applied,
+            at=payment.received_at,
+            now=now,
+            payment=payment,
+        )
+    if payment.kept:
+        enter(
+            lock_balance(invoice.client, invoice.currency),
+            kind=BalanceEntry.Kind.OVERPAYMENT,
+            amount=payment.kept,
+            now=now,
+            key=f"overpayment:{payment.pk}",
+            payment=payment,
+            created_by=payment.recorded_by,
+        )

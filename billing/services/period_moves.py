@@ -324,7 +324,9 @@ class _Fees:
 
     def _waiting(self) -> set[int]:
         """Charges on no invoice, not even on a draft. With the client locked they stay so."""
-        return set(self.period.charges.filter(line=None).values_list("pk", flat=True))
+        return set(
+            self.period.charges.filter(line=None, credit_line=None).values_list("pk", flat=True)
+        )
 
     def _due(self, fee: FeeDocument, charged: Decimal) -> Decimal:
         return fee_due(

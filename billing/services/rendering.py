@@ -17,7 +17,7 @@ from django.db.models import F
 from agencyportal.core.claims import claim
 from agencyportal.core.rendered import RenderedDocument, RenderedDocumentQuerySet
 from billing.documents.invoice import render_invoice_pdf
-from billing.models import InvoiceDocument
+from billing.models import CreditNoteDocument, InvoiceDocument
 
 from .document_files import sha256, store_document
 
@@ -31,12 +31,16 @@ _logger = logging.getLogger(__name__)
 
 
 def render_due_documents(*, now: dt.datetime, limit: int | None = None) -> int:
-    """Render the PDFs of issued invoices, at most ``limit``; returns how many were made.
+    """Render the PDFs of issued invoices and credit notes, at most ``limit`` of each; returns how
+    many were made.
 
     No transaction is open while one is rendered. What fails is recorded with its reason, tried
     again after `RETRY_AFTER` up to `MAX_ATTEMPTS` times, and holds up no other.
     """
-    return render_due(model=InvoiceDocument, render=_render_invoice, now=now, limit=limit)
+    made = render_due(model=InvoiceDocument, render=_render_invoice, now=now, limit=limit)
+    return made + render_due(
+        model=CreditNoteDocument, render=_render_credit_note, now=now, limit=limit
+    )
 
 
 def render_due(
@@ -117,3 +121,7 @@ def _readable(error: Exception) -> str:
 
 def _render_invoice(document: InvoiceDocument) -> bytes:
     return render_invoice_pdf(document.invoice.snapshot or {})
+
+
+def _render_credit_note(document: CreditNoteDocument) -> bytes:
+    return render_invoice_pdf(document.credit_note.snapshot)

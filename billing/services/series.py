@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import datetime as dt
+from typing import Final, NamedTuple
 
 from agencyportal.core.locks import lock_rows
 from billing.models import DocumentSeries
+from clients.models import Platform
 
 DIGITS = 6
 """Numbers are padded to this width, so that they sort as text: ``INV-2026-000042``."""
+
+
+PREFIXES: Final = {"invoice": "INV", "credit-note": "CN"}
+"""What numbers of each type of document begin with."""
+
+
+class SeriesName(NamedTuple):
+    code: str
+    prefix: str
+
+
+def series_of(document: str, *, platform: Platform, issued_on: dt.date) -> SeriesName:
+    """The series in which the platform numbers a type of document on a day of its own calendar.
+
+    The platform is the one issuer; whether every year has a series of its own is its setting.
+    """
+    prefix = PREFIXES[document]
+    if not platform.numbers_by_year:
+        return SeriesName(document, f"{prefix}-")
+    return SeriesName(f"{document}-{issued_on:%Y}", f"{prefix}-{issued_on:%Y}-")
 
 
 class Taken(NamedTuple):

@@ -105,7 +105,7 @@ class PlatformAdmin(ScopedModelAdmin):
     list_display = ("name", "legal_name", "country", "email", "timezone")
     fieldsets = (
         (None, {"fields": ("name", "timezone")}),
-        ("As printed on documents", {"fields": (*ADDRESS, "payment_details")}),
+        ("As printed on documents", {"fields": (*ADDRESS, "payment_details", "numbers_by_year")}),
     )
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -69,6 +69,11 @@ class Platform(Party):
     payment_details = models.TextField(
         blank=True, help_text="How to pay by bank transfer, as printed on invoices."
     )
+    numbers_by_year = models.BooleanField(
+        default=True,
+        help_text="Invoices and credit notes are numbered from 1 in every year (INV-2026-000001); "
+        "otherwise in one run for ever (INV-000001).",
+    )
 
     class Meta:
         constraints = (

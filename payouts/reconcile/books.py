@@ -10,6 +10,8 @@ from clients.models import Workspace
 from .alerts import check_alerts
 from .caps import check_caps
 from .charges import check_charges
+from .client_balances import check_client_balances
+from .credit_notes import check_credit_notes
 from .documents import check_documents
 from .earnings import check_earnings
 from .events import Rules
@@ -53,6 +55,8 @@ def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
     yield from (
         ("caps", check_caps(scope)),
         ("invoices", check_invoices(scope)),
+        ("credit notes", check_credit_notes(scope)),
+        ("client balances", check_client_balances(scope)),
         ("numbers", check_numbers()),
         ("earnings", check_earnings(scope)),
         ("payouts", check_payouts(scope)),

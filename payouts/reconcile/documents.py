@@ -9,7 +9,7 @@ from typing import Final
 from django.core.files.storage import storages
 
 from agencyportal.core.rendered import RenderedDocument
-from billing.models import InvoiceDocument
+from billing.models import CreditNoteDocument, InvoiceDocument
 from payouts.models import StatementDocument
 
 from .findings import Checked, Finding, compare, difference
@@ -22,6 +22,7 @@ def check_documents(scope: Scope) -> Iterator[Finding]:
     """Every rendered file by its size and SHA-256; those still to be rendered are waiting."""
     for rows in (
         scope.of(InvoiceDocument.objects.select_related("invoice")),
+        scope.of(CreditNoteDocument.objects.select_related("credit_note")),
         scope.of(StatementDocument.objects.select_related("payout")),
     ):
         for document in rows.order_by("pk").iterator(chunk_size=CHUNK):
@@ -31,7 +32,7 @@ def check_documents(scope: Scope) -> Iterator[Finding]:
                 yield Checked(SUBJECT, 0, open=1)
 
 
-def _check_file(document: InvoiceDocument | StatementDocument) -> Iterator[Finding]:
+def _check_file(document: RenderedDocument) -> Iterator[Finding]:
     yield Checked(SUBJECT, 1)
     storage = storages["documents"]
     if not storage.exists(document.path):

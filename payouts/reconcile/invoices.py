@@ -18,6 +18,7 @@ from billing.models import (
     Invoice,
     InvoiceDocument,
     InvoiceLine,
+    InvoiceMovement,
     InvoiceTax,
     Payment,
     PeriodUsage,
@@ -26,12 +27,12 @@ from billing.services.usage_summary import span_of
 from billing.tax import TaxableLine, TaxCategory, TaxedDocument, TaxTreatment, tax_document
 
 from .findings import Checked, Finding, compare, difference, missing, unexpected
+from .movements import CAUSES, check_movements, name_of
 from .scope import CHUNK, Scope
 
 SUBJECT: Final = "Invoices"
 LINES: Final = "Invoice lines"
 TAXES: Final = "Invoice taxes"
-PAYMENTS: Final = "Payments"
 SNAPSHOTS: Final = "Invoice snapshots"
 
 ZERO: Final = Decimal(0)
@@ -45,7 +46,9 @@ def check_invoices(scope: Scope) -> Iterator[Finding]:
         .prefetch_related(
             Prefetch("lines", InvoiceLine.objects.select_related("charge", "workspace")),
             "taxes",
+            "write_offs",
             Prefetch("payments", Payment.objects.order_by("pk")),
+            Prefetch("movements", InvoiceMovement.objects.select_related(*CAUSES)),
         )
         .order_by("pk")
     )
@@ -69,17 +72,13 @@ def _check_invoice(invoice: Invoice) -> Iterator[Finding]:
             "total": (invoice.total, document.gross),
         }
         yield from compare(SUBJECT, invoice, name_of(invoice), fields)
-    yield from _check_payments(invoice)
+    yield from check_movements(invoice)
     yield Checked(SUBJECT, 1)
     if invoice.state != Invoice.State.DRAFT:
         yield from _check_snapshot(invoice, lines)
         yield Checked(SNAPSHOTS, 1)
         if not InvoiceDocument.objects.filter(invoice=invoice).exists():
             yield missing(SUBJECT, InvoiceDocument, name_of(invoice), "a file of what was sent")
-
-
-def name_of(invoice: Invoice) -> str:
-    return f"invoice {invoice.number}" if invoice.number else str(invoice)
 
 
 def _check_line(line: InvoiceLine, invoice: Invoice) -> Iterator[Finding]:
@@ -147,52 +146,6 @@ def _check_taxes(invoice: Invoice, document: TaxedDocument) -> Iterator[Finding]
         )
 
 
-# --- Payments ----------------------------------------------------------------------------------
-
-
-def _check_payments(invoice: Invoice) -> Iterator[Finding]:
-    payments = list(invoice.payments.all())
-    for payment in payments:
-        fields = {
-            "currency": (payment.currency, invoice.currency),
-            "client": (payment.client_id, invoice.client_id),
-        }
-        name = f"payment {payment.reference} for {name_of(invoice)}"
-        yield from compare(PAYMENTS, payment, name, fields)
-    paid = sum((payment.amount for payment in payments), ZERO)
-    fields = {"amount_paid": (invoice.amount_paid, paid), "state": _states(invoice, paid)}
-    found = list(compare(SUBJECT, invoice, name_of(invoice), fields))
-    yield from found
-    if found and payments:
-        yield from _suspect_payments(invoice, payments, paid)
-    yield Checked(PAYMENTS, len(payments))
-
-
-def _states(invoice: Invoice, paid: Decimal) -> tuple[str, str]:
-    state = Invoice.State
-    if invoice.state in (state.DRAFT, state.VOID, state.UNCOLLECTIBLE):
-        return invoice.state, invoice.state
-    if paid >= invoice.total:
-        return invoice.state, state.PAID.value
-    return invoice.state, (state.PARTIALLY_PAID if paid else state.ISSUED).value
-
-
-def _suspect_payments(
-    invoice: Invoice, payments: list[Payment], paid: Decimal
-) -> Iterator[Finding]:
-    """The payments that do not add up to what was booked, each by name."""
-    if paid != invoice.amount_paid:
-        for payment in payments:
-            yield difference(
-                PAYMENTS,
-                payment,
-                f"payment {payment.reference} for {name_of(invoice)}",
-                "amount",
-                payment.amount,
-                f"so that all payments come to {invoice.amount_paid.normalize():f}",
-            )
-
-
 # --- Snapshots ---------------------------------------------------------------------------------
 
 
@@ -211,6 +164,7 @@ def _check_snapshot(invoice: Invoice, lines: list[InvoiceLine]) -> Iterator[Find
         "snapshot.totals.net": (snapshot.totals.net, invoice.net),
         "snapshot.totals.tax": (snapshot.totals.tax, invoice.tax),
         "snapshot.totals.gross": (snapshot.totals.gross, invoice.total),
+        "snapshot.totals.paid": (snapshot.totals.paid, _paid_at_issue(invoice)),
         "snapshot.sections": (len(_printed(snapshot)), len(_ours(lines))),
         "snapshot.collected_by_agency": (
             [(line.description, line.net) for line in snapshot.collected_by_agency],
@@ -228,6 +182,12 @@ def _check_snapshot(invoice: Invoice, lines: list[InvoiceLine]) -> Iterator[Find
     yield from compare(SNAPSHOTS, invoice, name, fields)
     yield from _check_printed_lines(invoice, snapshot, lines)
     yield from _check_usage(invoice, snapshot)
+
+
+def _paid_at_issue(invoice: Invoice) -> Decimal:
+    """What the client's balance paid as it was issued."""
+    key = f"balance:{invoice.pk}:issued"
+    return sum((p.amount for p in invoice.payments.all() if p.key == key), ZERO)
 
 
 def _check_printed_lines(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final
 
-from billing.models import DocumentSeries, Invoice
+from billing.models import CreditNote, DocumentSeries, Invoice
 from billing.services.series import DIGITS
 from payouts.models import Payout
 
@@ -21,7 +21,7 @@ def check_numbers() -> Iterator[Finding]:
         numbered = chain(
             *(
                 model.objects.filter(series=series).values_list("sequence", "number", "pk")
-                for model in (Invoice, Payout)
+                for model in (Invoice, CreditNote, Payout)
             )
         )
         taken: set[int] = set()

@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import partial
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet, Sum
+from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 
 from agencyportal.core.locks import lock_row
 from billing.models import BillingPeriod, Invoice, LateSettlement, Payment, PeriodUsage
@@ -69,7 +69,7 @@ def invoices_to_post(now: dt.datetime) -> Iterable[int]:
     """Ids of invoices with a payment received by ``now`` that has brought no earning yet."""
     posted = Earning.objects.filter(payment=OuterRef("pk"))
     return (
-        Payment.objects.filter(~Exists(posted), received_at__lte=now)
+        Payment.objects.filter(~Exists(posted), received_at__lte=now, kept__lt=F("amount"))
         .order_by("invoice_id")
         .values_list("invoice_id", flat=True)
         .distinct()
@@ -128,7 +128,9 @@ def post_revenue(*, invoice_id: int, now: dt.datetime) -> int:
     with transaction.atomic():
         invoice = lock_row(Invoice.objects.filter(pk=invoice_id))
         lock_row(Agency.objects.filter(pk=invoice.agency_id))
-        payments = list(Payment.objects.filter(invoice=invoice).order_by("pk"))
+        payments = list(
+            Payment.objects.filter(invoice=invoice, kept__lt=F("amount")).order_by("pk")
+        )
         received = {payment.pk for payment in payments if payment.received_at <= now}
         lines = invoice.lines.select_related("charge").order_by("position")
         earnings = revenue_of(invoice, lines, payments, fee_rules(invoice.agency_id))

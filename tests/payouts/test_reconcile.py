@@ -225,7 +225,7 @@ CHANGES: list[tuple[str, Row, dict[str, Any]]] = [
     ("line", lambda: InvoiceLine.objects.order_by("-pk")[0], {"net": D("0.01")}),
     ("line's rate", lambda: InvoiceLine.objects.order_by("-pk")[0], {"tax_percent": D(7)}),
     ("tax", lambda: InvoiceTax.objects.all()[0], {"tax": D("0.01")}),
-    ("total", lambda: Invoice.objects.order_by("pk")[0], {"total": D("1.00")}),
+    ("total", lambda: Invoice.objects.order_by("pk")[0], {"total": D("999.00")}),
     ("paid", lambda: Invoice.objects.order_by("pk")[0], {"amount_paid": D("1.00")}),
     ("state", lambda: Invoice.objects.order_by("pk")[0], {"state": "issued"}),
     ("payment", lambda: Payment.objects.order_by("pk")[0], {"amount": D("1.00")}),

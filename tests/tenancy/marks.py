@@ -40,6 +40,7 @@ UNMARKED = frozenset(
         "postal_code",
         "prefix",
         "property_name",
+        "provider_id",
         "scope_key",
         "seal",
         "secret_hash",

@@ -78,6 +78,7 @@ from payouts.services.payouts import build_payouts
 from payouts.services.terms import add_fee_rule, set_payout_terms
 from tests.billing.plan_samples import band, starter
 from tests.tenancy.marks import mark_of
+from tests.tenancy.money import move_money
 
 ALWAYS = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 TOLD_FOR = dt.timedelta(days=70)
@@ -145,6 +146,7 @@ def tell(
     render_due(model=StatementDocument, render=_file, now=now)
     for deployment in world.deployments.values():
         _live(deployment, unit, people[roles[0]], now)
+        move_money(deployment.client, people[roles[0]], now, file=_file)
     return world
 
 
@@ -232,7 +234,8 @@ def _bill(agency: Agency, now: dt.datetime, *, but_last: bool = False) -> None:
 
 def _file(document: Any) -> bytes:
     """Not a PDF, but as good for finding out who gets it: it names its agency."""
-    row = document.invoice if isinstance(document, InvoiceDocument) else document.payout
+    owners = ("invoice", "credit_note", "payout")
+    row = next(getattr(document, name) for name in owners if hasattr(document, name))
     return f"%PDF {mark_of(row.agency.slug)}".encode()
 
 
