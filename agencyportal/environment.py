@@ -27,6 +27,8 @@ DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 CACHE_SCHEMES = ("locmemcache", "dummycache", "redis", "rediss")
 EMAIL_SCHEMES = ("smtp", "smtps", "smtp+tls", "smtp+ssl", "filemail", "consolemail")
 SECRET_KEY_LENGTH = 50
+STRIPE_API_BASE = "https://api.stripe.com"
+STRIPE_KEY = re.compile(r"(?:sk|rk)_(test|live)_[A-Za-z0-9]{10,}")
 API_LIMITS = {
     "events": ("PORTAL_API_EVENTS_PER_MINUTE", 6_000),
     "read": ("PORTAL_API_READS_PER_MINUTE", 1_200),
@@ -55,6 +57,8 @@ class Environment:
     log_format: str
     log_level: str
     api_calls_per_minute: Mapping[str, int]
+    stripe_secret_key: str
+    stripe_api_base: str
     demo_password: str
     demo_upstream_url: str
     demo_api_keys: Mapping[str, str]
@@ -63,6 +67,11 @@ class Environment:
     def embedded(self) -> bool:
         """Whether only this machine can reach the portal: every allowed host is loopback."""
         return all(host in LOOPBACK_HOSTS for host in self.allowed_hosts)
+
+    @property
+    def stripe_live(self) -> bool:
+        """Whether Stripe moves real money: the key says so."""
+        return "_live_" in self.stripe_secret_key
 
     @property
     def secure(self) -> bool:
@@ -104,6 +113,8 @@ def read_environment(variables: Mapping[str, str], *, base_dir: Path) -> Environ
             for scope, (name, default) in API_LIMITS.items()
             if (limit := reader.count(name, default))
         },
+        stripe_secret_key=_stripe_secret_key(reader),
+        stripe_api_base=reader.web_address("STRIPE_API_BASE", STRIPE_API_BASE),
         demo_password=reader.text("DEMO_PASSWORD", "demo-portal"),
         demo_upstream_url=reader.web_address("DEMO_UPSTREAM_URL", ""),
         demo_api_keys=reader.by_slug("DEMO_API_KEY_"),
@@ -243,6 +254,19 @@ def _kept_secret_key(path: Path) -> str:
         finally:
             Path(draft).unlink()
     return path.read_text(encoding="ascii")
+
+
+def _stripe_secret_key(reader: _Reader) -> str:
+    """Empty: without Stripe. A publishable key, and one that was cut, would fail at every call."""
+    value = reader.text("STRIPE_SECRET_KEY", "")
+    if value and not STRIPE_KEY.fullmatch(value):
+        shown = f"one that begins with {value[:3]}" if value.startswith("pk_") else "another value"
+        raise _refusal(
+            "STRIPE_SECRET_KEY",
+            "a secret or restricted key, as sk_test_… or rk_live_…",
+            shown,
+        )
+    return value
 
 
 def _make_private_directory(path: Path) -> None:

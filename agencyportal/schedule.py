@@ -34,6 +34,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "follow-policies": _every(15, "billing.tasks.tick_policies"),
     "raise-alerts": _every(60, "billing.tasks.tick_alerts"),
     "send-webhooks": _every(10, "billing.tasks.tick_webhooks"),
+    "do-stripe-events": _every(30, "billing.tasks.tick_stripe_events"),
+    "tell-stripe-of-clients": _every(300, "billing.tasks.tick_stripe_customers"),
     # What a period goes through, in order. Each step finds what the one before it left.
     "make-next-periods": _every(300, "billing.tasks.ensure_next_periods"),
     "settle-late-usage": _every(300, "billing.tasks.tick_late_usage"),

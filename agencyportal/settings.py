@@ -243,13 +243,27 @@ CSRF_COOKIE_NAME = "__Host-csrf" if ENVIRONMENT.secure else "csrf"
 CSRF_TRUSTED_ORIGINS = [PORTAL_BASE_URL] if ENVIRONMENT.secure else []
 SECURE_HSTS_SECONDS = 31_536_000 if ENVIRONMENT.secure and not DEBUG else 0
 # HSTS for subdomains, and the browsers' lists, are for whoever owns the whole domain to decide.
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+SILENCED_SYSTEM_CHECKS: list[str | None] = ["security.W005", "security.W021"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 if ENVIRONMENT.behind_proxy:
     ALLAUTH_TRUSTED_PROXY_COUNT = 1  # its X-Forwarded-For says whose tries are counted
     # Only a proxy that sets this header itself, whatever the caller sent, may stand in front.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = ENVIRONMENT.secure
+
+# --- Stripe ----------------------------------------------------------------------------------
+
+# Without a key there is no Stripe: top-ups are bought on account, payments recorded by hand.
+STRIPE_SECRET_KEY = ENVIRONMENT.stripe_secret_key
+STRIPE_LIVE_MODE = ENVIRONMENT.stripe_live
+STRIPE_API_BASE = ENVIRONMENT.stripe_api_base
+if STRIPE_SECRET_KEY:
+    INSTALLED_APPS.append("djstripe")  # verifies what Stripe calls us with, and keeps every call
+    DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
+    DJSTRIPE_WEBHOOK_EVENT_CALLBACK = "billing.stripe_webhook.receive"
+    # dj-stripe warns of its own callback, in a message without an id: its way without one calls
+    # Stripe while Stripe waits for our answer.
+    SILENCED_SYSTEM_CHECKS.append(None)
 
 # --- API -------------------------------------------------------------------------------------
 

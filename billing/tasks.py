@@ -19,6 +19,8 @@ from billing.services.late_usage import settle_late_usage
 from billing.services.mailing import send_due_mail
 from billing.services.rendering import render_due_documents
 from billing.services.reservations import expire_reservations
+from billing.services.stripe_customers import tell_changed_customers
+from billing.services.stripe_inbox import process_due_events, process_event
 from billing.services.subscriptions import ensure_due_periods
 from billing.services.webhook_delivery import deliver_due
 from billing.services.webhooks import announce
@@ -27,6 +29,8 @@ CLOSINGS: Final = 1000
 DOCUMENTS: Final = 100
 MESSAGES: Final = 200
 RESERVATIONS: Final = 10_000
+STRIPE_CUSTOMERS: Final = 100
+STRIPE_EVENTS: Final = 200
 WEBHOOKS: Final = 100
 WORKSPACES: Final = 1000
 
@@ -95,3 +99,21 @@ def tick_webhooks() -> int:
     now = timezone.now()
     announce(now=now)
     return deliver_due(now=now, limit=WEBHOOKS)
+
+
+@shared_task
+def process_stripe_event(event_id: int) -> bool:
+    """Do what one of Stripe's events calls for, as soon as it has come."""
+    return process_event(event_id=event_id, now=timezone.now())
+
+
+@shared_task
+def tick_stripe_events() -> int:
+    """Do the events that nobody has done yet: failed before, or whose worker died."""
+    return process_due_events(now=timezone.now(), limit=STRIPE_EVENTS)
+
+
+@shared_task
+def tick_stripe_customers() -> int:
+    """Tell Stripe of clients that are called or live differently now."""
+    return tell_changed_customers(now=timezone.now(), limit=STRIPE_CUSTOMERS)

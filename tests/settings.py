@@ -21,6 +21,8 @@ atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
 os.environ["PORTAL_DATA_DIR"] = _data_dir
 os.environ["PORTAL_ENV_FILE"] = os.devnull
 os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 50
+# Stripe's app is there in all tests, and switched on by those that are about it.
+os.environ["STRIPE_SECRET_KEY"] = "sk_test_" + "0" * 24
 
 from agencyportal.settings import *  # noqa: E402, F403
 from agencyportal.settings import (  # noqa: E402
@@ -39,6 +41,10 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: threads then share it the way processes do, with WAL and its waiting.
     DATABASES["default"]["TEST"] = {"NAME": str(PORTAL_DATA_DIR / "test.sqlite3")}
+
+# Its own migrations take longer than the rest of a short run, for tables that nothing here uses.
+MIGRATION_MODULES = {"djstripe": "tests.stripe_tables"}
+STRIPE_SECRET_KEY = ""
 
 # What a request or a service sends to a worker runs at once, and what goes wrong is not swallowed.
 CELERY_TASK_ALWAYS_EAGER = True

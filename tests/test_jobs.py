@@ -32,6 +32,7 @@ def until(condition: Callable[[], bool], *, seconds: float = 15) -> bool:
     return condition()
 
 
+@pytest.mark.django_db  # dj-stripe checks its endpoints when tasks are looked for
 @pytest.mark.parametrize("name", sorted(SCHEDULE))
 def test_what_is_scheduled_exists(name: str) -> None:
     app.loader.import_default_modules()

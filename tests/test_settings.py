@@ -54,6 +54,9 @@ def read(tmp_path: Path, **variables: str) -> Environment:
         ("PORTAL_LOG_FORMAT", "xml", "one of console, json"),
         ("PORTAL_LOG_LEVEL", "loud", "one of DEBUG, INFO, WARNING, ERROR"),
         ("SECRET_KEY", "short", "a random string of at least 50 characters"),
+        ("STRIPE_API_BASE", "stripe.example.com", "an absolute address"),
+        ("STRIPE_SECRET_KEY", "pk_test_0123456789", "a secret or restricted key"),
+        ("STRIPE_SECRET_KEY", "sk_test_", "a secret or restricted key"),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_named_with_what_is_expected(
@@ -77,6 +80,7 @@ def test_a_variable_that_cannot_be_used_is_named_with_what_is_expected(
         ("EMAIL_URL", "smtp://user:hunter2@"),
         ("PORTAL_BASE_URL", "https://user:hunter2@portal.example.com"),
         ("SECRET_KEY", "hunter2"),
+        ("STRIPE_SECRET_KEY", "sk_test_hunter2"),
     ],
 )
 def test_a_refusal_does_not_repeat_secrets(tmp_path: Path, name: str, value: str) -> None:
@@ -230,6 +234,15 @@ def test_a_deployment_over_tls_passes_djangos_own_checks(tmp_path: Path) -> None
     )
 
     assert result.returncode == 0, result.stderr
+
+
+def test_with_a_stripe_key_its_app_is_there_and_finds_nothing_wrong(tmp_path: Path) -> None:
+    key = "rk_live_" + "x" * 24
+    checked = manage(tmp_path, "check", "--fail-level", "WARNING", STRIPE_SECRET_KEY=key)
+
+    assert checked.returncode == 0, checked.stderr
+    assert read(tmp_path, STRIPE_SECRET_KEY=key).stripe_live
+    assert not read(tmp_path, STRIPE_SECRET_KEY="sk_test_0123456789").stripe_live
 
 
 def test_variables_that_are_set_win_over_the_file(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from billing.models import (
     InvoiceDocument,
     Mail,
     Payment,
+    StripeEvent,
     TopUpRequest,
 )
 from billing.selectors.limits import entitlements, near_limit
@@ -97,7 +98,7 @@ def _to_do(
     stuck = visible(request, BillingPeriod).exclude(state=BillingPeriod.State.CLOSED)
     failed = stuck.exclude(close_error="").count()
     statements = _failed(request, StatementDocument, "Failed statements")
-    seldom = [statements, _unbilled(request), _conflicts(request)]
+    seldom = [statements, _unbilled(request), _conflicts(request), _stripe_events(request)]
     return [
         *(figure for figure in seldom if figure.level),
         Figure(
@@ -189,6 +190,18 @@ def _conflicts(request: HttpRequest) -> Figure:
         "events that came again with something else in them",
         level="warning" if count else "",
         icon="call_split",
+    )
+
+
+def _stripe_events(request: HttpRequest) -> Figure:
+    count = visible(request, StripeEvent).filter(state=StripeEvent.State.FAILED).count()
+    return Figure(
+        "Failed Stripe events",
+        str(count),
+        list_url(StripeEvent, state__exact="failed"),
+        "given up; each says why, and can be done again",
+        level="danger" if count else "",
+        icon="credit_card_off",
     )
 
 

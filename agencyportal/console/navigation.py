@@ -108,6 +108,13 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "clients_exchangerate_changelist",
                 only=OPERATOR,
             ),
+            Entry("Stripe events", "bolt", "billing_stripeevent_changelist", only=OPERATOR),
+            Entry(
+                "Stripe customers",
+                "credit_card",
+                "billing_stripecustomer_changelist",
+                only=OPERATOR,
+            ),
             Entry("Number series", "tag", "billing_documentseries_changelist", only=OPERATOR),
             Entry("Unit catalogue", "category", "clients_unittemplate_changelist", only=OPERATOR),
         ),

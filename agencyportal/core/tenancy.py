@@ -136,6 +136,7 @@ PLATFORM_APPS: dict[str, str] = {
     "admin": "the operator's own log of what was done in the admin",
     "auth": "groups and permissions are the platform's",
     "contenttypes": "names of models",
+    "djstripe": "Stripe's account is the platform's; its mirror is read by the operator alone",
     "sessions": "opaque, read by their key alone",
 }
 """Other people's apps whose rows lead to no agency, and why. Adding an app means deciding."""

@@ -25,6 +25,7 @@ from .plans import CollectedBy, Plan, PlanAllowance, PlanFee, PlanVersion, TopUp
 from .refunds import Dispute, Refund
 from .requests import TopUpRequest
 from .reservations import Reservation
+from .stripe import StripeCustomer, StripeEvent
 from .subscriptions import BillingPeriod, Subscription
 from .tax import TaxCategory, TaxRate
 from .webhooks import (
@@ -80,6 +81,8 @@ __all__ = [
     "PlanVersion",
     "Refund",
     "Reservation",
+    "StripeCustomer",
+    "StripeEvent",
     "Subscription",
     "SubscriptionChange",
     "SubscriptionDiscount",

@@ -128,6 +128,10 @@ ADMIN: dict[str, Rights] = {
     "billing.Plan": READ,
     "billing.PlanVersion": READ,
     "billing.Reservation": READ,
+    "billing.StripeCustomer": READ,
+    "billing.StripeEvent": Rights(
+        reads=OPERATES, dialogs=(("replay", OPERATES),), row=(("state", "done"),)
+    ),
     "billing.Subscription": Rights(
         dialogs=(
             ("change_plan", ACTS),
@@ -247,6 +251,13 @@ PAGES: dict[str, Page] = {
     "admin:search": Page(STAFF, posts=None),
     "admin:view_on_site": Page(NOBODY, args=_content, posts=None),
     "admin:app_list": Page(STAFF, args=lambda _deployment: ("billing",), posts=None),
+    # Stripe's, who comes with a signature.
+    "djstripe:djstripe_webhook_by_uuid": Page(
+        EVERYBODY,
+        status=405,
+        args=lambda _deployment: ("0b0c9ad5-3a14-4d5f-9a27-2f1a4f3f5f10",),
+        posts=None,
+    ),
     # A client's pages.
     "portal:start": Page(CLIENTS, status=302),
     "portal:brand": Page(EVERYBODY, args=lambda _deployment: ("1f4e79",)),

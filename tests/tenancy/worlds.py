@@ -25,6 +25,8 @@ from billing.models import (
     InvoiceDocument,
     MarginRule,
     Payment,
+    StripeCustomer,
+    StripeEvent,
     TaxRate,
     TopUpBand,
     WebhookAttempt,
@@ -338,6 +340,7 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
     _late(workspace, unit, owner, now)
     _alert(deployment, unit, owner, now)
     _webhook(deployment, owner, now)
+    _stripe(deployment, now)
     window = UsageWindow.objects.filter(workspace=workspace).order_by("start")[0]
     UniqueSubject.objects.create(
         window=window,
@@ -379,6 +382,30 @@ def _webhook(deployment: Deployment, owner: User, now: dt.datetime) -> None:
         delivery=delivery, number=1, at=now, status=200, excerpt=deployment.client.slug
     )
     WebhookDelivery.objects.filter(pk=delivery.pk).update(state="delivered", attempts=1)
+
+
+def _stripe(deployment: Deployment, now: dt.datetime) -> None:
+    """It has paid by Stripe, which told of it."""
+    client = deployment.client
+    StripeCustomer.objects.create(
+        agency=client.agency,
+        client=client,
+        is_live=False,
+        customer_id=f"cus_{client.slug}",
+        told_at=now,
+        card_last4="4242",
+    )
+    StripeEvent.objects.create(
+        event_id=f"evt_{client.slug}",
+        type="customer.created",
+        object_id=f"cus_{client.slug}",
+        is_live=False,
+        body={"data": {"object": {}}},
+        occurred_at=now,
+        received_at=now,
+        not_before=now,
+        state=StripeEvent.State.DONE,
+    )
 
 
 def _late(workspace: Workspace, unit: UsageUnit, owner: User, now: dt.datetime) -> None:

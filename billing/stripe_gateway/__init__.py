@@ -1,0 +1,93 @@
+"""Stripe, at arm's length: the only place that calls it (DESIGN 4.9).
+
+Thin functions with our own values in and out. Amounts are Decimals in the currency's own units,
+currencies are capital ISO codes, ids are strings. Whatever creates something at Stripe takes the
+``key`` that makes it once. Nothing here writes to the database, and none of it may be called
+inside a transaction. What goes wrong is a `GatewayError`, in words for people.
+"""
+
+from .checkout import (
+    close_checkout,
+    open_card_page,
+    open_checkout,
+    read_card_page,
+    read_checkout,
+)
+from .client import close_connections, is_on, refuse_off
+from .customers import (
+    create_customer,
+    forget_card,
+    read_default_card,
+    update_customer,
+    use_card,
+)
+from .endpoints import change_endpoint, create_endpoint, read_account
+from .errors import (
+    AuthenticationNeededError,
+    DeclinedError,
+    GatewayError,
+    MisconfiguredError,
+    NotThereError,
+    OffError,
+    RejectedError,
+    UnreachableError,
+)
+from .intents import cancel_intent, charge, read_intent
+from .refunds import read_dispute, read_refund, refund
+from .values import (
+    Account,
+    Card,
+    CardPage,
+    Checkout,
+    CheckoutLine,
+    CustomerDetails,
+    Dispute,
+    Endpoint,
+    Failure,
+    Intent,
+    Refund,
+)
+
+__all__ = [
+    "Account",
+    "AuthenticationNeededError",
+    "Card",
+    "CardPage",
+    "Checkout",
+    "CheckoutLine",
+    "CustomerDetails",
+    "DeclinedError",
+    "Dispute",
+    "Endpoint",
+    "Failure",
+    "GatewayError",
+    "Intent",
+    "MisconfiguredError",
+    "NotThereError",
+    "OffError",
+    "Refund",
+    "RejectedError",
+    "UnreachableError",
+    "cancel_intent",
+    "change_endpoint",
+    "charge",
+    "close_checkout",
+    "close_connections",
+    "create_customer",
+    "create_endpoint",
+    "forget_card",
+    "is_on",
+    "open_card_page",
+    "open_checkout",
+    "read_account",
+    "read_card_page",
+    "read_checkout",
+    "read_default_card",
+    "read_dispute",
+    "read_intent",
+    "read_refund",
+    "refund",
+    "refuse_off",
+    "update_customer",
+    "use_card",
+]

@@ -1,0 +1,69 @@
+"""Charging a saved card, and how far a payment is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from billing.stripe_amounts import to_stripe
+
+from .client import calling, once
+from .reading import intent_of
+from .values import Intent
+
+WITH_CHARGE = ["latest_charge"]
+"""Read with the payment: its charge says what was paid with."""
+
+
+def charge(
+    *,
+    customer_id: str,
+    card_id: str,
+    amount: Decimal,
+    currency: str,
+    description: str,
+    metadata: Mapping[str, str],
+    key: str,
+    return_url: str = "",
+) -> Intent:
+    """Charge a saved card, now.
+
+    With ``return_url`` its holder is here: the payment may come back as ``requires_action``, to be
+    confirmed at its ``next_url``. Without, nobody is. Raises DeclinedError, and
+    AuthenticationNeededError where the holder has to come; UnchargeableError for an amount that
+    Stripe cannot say. After UnreachableError nobody knows whether it was charged: the same key
+    asks again, and charges once.
+    """
+    presence: dict[str, Any] = {"off_session": True}
+    if return_url:
+        presence = {"return_url": return_url}
+    with calling() as client:
+        found = client.v1.payment_intents.create(
+            {
+                "amount": to_stripe(amount, currency),
+                "currency": currency.lower(),
+                "customer": customer_id,
+                "payment_method": card_id,
+                "confirm": True,
+                "description": description,
+                "metadata": dict(metadata),
+                "expand": WITH_CHARGE,
+                **presence,  # type: ignore[typeddict-item]
+            },
+            once(key),
+        )
+        return intent_of(found)
+
+
+def read_intent(intent_id: str) -> Intent:
+    """A payment as it stands now."""
+    with calling() as client:
+        return intent_of(client.v1.payment_intents.retrieve(intent_id, {"expand": WITH_CHARGE}))
+
+
+def cancel_intent(intent_id: str) -> Intent:
+    """Make sure that a payment is never made. Raises RejectedError where it was, or is on its
+    way."""
+    with calling() as client:
+        return intent_of(client.v1.payment_intents.cancel(intent_id))
