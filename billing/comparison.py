@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import Final
 
 from agencyportal.core.money import exact_arithmetic
-from agencyportal.core.periods import quarter_ceil, quarter_floor
+from agencyportal.core.periods import days_touched, quarter_ceil, quarter_floor
 
 from .plan_documents import PlanDocument
+from .proration import Share, prorated_amount
 from .scenario import ScenarioDocument, UsageDocument
 from .simulation import simulate
 from .simulation_result import SimulationResult
@@ -38,10 +39,11 @@ class Compared:
 
     ``bill``: everything that comes again, before tax, whoever collects it; ``for_usage`` is the
     part of it asked for top-ups, overage and the minimum, ``once`` what is asked once and is not
-    in it. ``cost``: priced cost of the usage looked at. ``refused``: units that the plan would
-    not have let in; ``free``: units beyond the credit that it does not charge. ``unserved``: units
-    of account that the plan does not have at all; ``dropped``: how many purchases and grants of
-    the history it has no place for.
+    in it, and neither is ``ahead``, what of fees asked in advance is for days after the periods
+    that were looked at. ``cost``: priced cost of the usage looked at. ``refused``: units that the
+    plan would not have let in; ``free``: units beyond the credit that it does not charge.
+    ``unserved``: units of account that the plan does not have at all; ``dropped``: how many
+    purchases and grants of the history it has no place for.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Compared:
     bill: Decimal
     for_usage: Decimal
     once: Decimal
+    ahead: Decimal
     cost: Decimal
     refused: Decimal
     free: Decimal
@@ -112,13 +115,15 @@ def _compared(scenario: ScenarioDocument, candidate: Candidate) -> Compared:
     lines = [line for period in result.periods for line in period.lines]
     once_names = {(fee.kind, fee.name) for fee in candidate.plan.fees if fee.when == "once"}
     once = sum((line.amount for line in lines if (line.kind, line.description) in once_names), ZERO)
+    ahead = _ahead(moved.plan, result)
     beyond = _beyond(candidate.plan, result)
     return Compared(
         name=candidate.name,
         result=result,
-        bill=sum((line.amount for line in lines), ZERO) - once,
+        bill=sum((line.amount for line in lines), ZERO) - once - ahead,
         for_usage=sum((line.amount for line in lines if line.kind in USAGE_KINDS), ZERO),
         once=once,
+        ahead=ahead,
         cost=sum((usage.cost or ZERO for usage in _looked_at(scenario)), ZERO),
         refused=beyond["block"],
         free=beyond["notify"],
@@ -156,6 +161,21 @@ def _looked_at(scenario: ScenarioDocument) -> list[UsageDocument]:
     if scenario.end is not None:
         end = min(end, quarter_ceil(scenario.end))
     return [usage for usage in scenario.usage if start <= quarter_floor(usage.time) < end]
+
+
+def _ahead(plan: PlanDocument, result: SimulationResult) -> Decimal:
+    """What fees, less discounts on them, ask for days after the last period that was looked at:
+    a year that is paid in advance is compared by the months that went by."""
+    zone, found = plan.timezone or "UTC", ZERO
+    for period in result.periods:
+        time, seen = period.fees_time, result.periods[-1].period.end
+        if time is None or time.end <= seen:
+            continue
+        share = Share(days_touched(seen, time.end, zone), days_touched(time.start, time.end, zone))
+        for line in period.lines:
+            if line.in_advance:
+                found += prorated_amount(line.amount, share, result.currency)
+    return found
 
 
 def _beyond(plan: PlanDocument, result: SimulationResult) -> dict[str, Decimal]:

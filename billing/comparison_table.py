@@ -19,7 +19,7 @@ def comparison_table(comparison: Comparison) -> str:
     currency = comparison.currency
     rows = [_row(row, currency) for row in comparison.rows]
     text = [*aligned([COLUMNS, *rows], left=1)]
-    notes = [note for row in comparison.rows for note in _notes(row)]
+    notes = [note for row in comparison.rows for note in _notes(row, currency)]
     if notes:
         text += ["", *notes]
     return "\n".join([*text, "", _verdict(comparison)])
@@ -37,8 +37,11 @@ def _row(row: Compared, currency: str) -> tuple[str, ...]:
     return (row.name, *(format_money(amount, currency) for amount in amounts), percent)
 
 
-def _notes(row: Compared) -> list[str]:
+def _notes(row: Compared, currency: str) -> list[str]:
     notes = []
+    if row.ahead:
+        ahead = format_money(row.ahead, currency)
+        notes.append(f"{row.name} asks {ahead} in advance for the time after: left out.")
     if row.unserved:
         notes.append(f"{row.name} has no {', '.join(row.unserved)}: that usage is left out.")
     if row.refused:
@@ -74,6 +77,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
                 "bill": money(row.bill),
                 "for_usage": money(row.for_usage),
                 "once": money(row.once),
+                "ahead": money(row.ahead),
                 "cost": plain(row.cost),
                 "margin": money(row.margin),
                 "refused": plain(row.refused),

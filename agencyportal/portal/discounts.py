@@ -31,24 +31,40 @@ _OFF_WHAT: dict[str, Callable[[], str]] = {
 }
 
 
+_OFF_FEES: dict[str, Callable[[], str]] = {
+    "quarter": lambda: _("off the fees of each quarter"),
+    "year": lambda: _("off the fees of each year"),
+}
+_IN_FIRST: dict[str, Callable[[int], str]] = {
+    "": lambda n: ngettext("in the first period", "in the first %(count)s periods", n),
+    "quarter": lambda n: ngettext("in the first quarter", "in the first %(count)s quarters", n),
+    "year": lambda n: ngettext("in the first year", "in the first %(count)s years", n),
+}
+
+
 def discount_row(
-    row: PlanDiscount | SubscriptionDiscount, writing: Writing, currency: str
+    row: PlanDiscount | SubscriptionDiscount,
+    writing: Writing,
+    currency: str,
+    *,
+    fee_interval: str = "",
 ) -> DiscountRow:
-    """A discount as the package's page says it."""
+    """A discount as the package's page says it. ``fee_interval``: where it is longer than a
+    period, what a discount on fees goes by."""
     amount = row.amount or Decimal(0)
     off = writing.price(amount, currency) if row.percent is None else writing.percent(row.percent)
-    return DiscountRow(
-        name=row.name, off=off, words=", ".join([_OFF_WHAT[row.on](), *_lasting(row, writing)])
-    )
+    interval = fee_interval if row.on == DiscountScope.FEES else ""
+    off_what = _OFF_FEES.get(interval, _OFF_WHAT[row.on])
+    words = [off_what(), *_lasting(row, writing, interval)]
+    return DiscountRow(name=row.name, off=off, words=", ".join(words))
 
 
-def _lasting(row: PlanDiscount | SubscriptionDiscount, writing: Writing) -> list[str]:
+def _lasting(
+    row: PlanDiscount | SubscriptionDiscount, writing: Writing, interval: str
+) -> list[str]:
     words = []
     if row.periods is not None:
-        words.append(
-            ngettext("in the first period", "in the first %(count)s periods", row.periods)
-            % {"count": row.periods}
-        )
+        words.append(_IN_FIRST[interval](row.periods) % {"count": row.periods})
     if isinstance(row, SubscriptionDiscount):
         words.append(_("from %(day)s on") % {"day": writing.on(row.effective_at)})
         if row.expires_at is not None:

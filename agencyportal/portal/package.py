@@ -38,6 +38,7 @@ class UnitTerms:
 
     name: str
     included: str
+    per: str
     rollover: str
     policy: str
     counting: list[str]
@@ -83,6 +84,7 @@ def package_sheets(visit: Visit) -> list[PackageSheet]:
     units |= {band.unit_id for rows in bands.values() for band in rows}
     meters = selectors.meters(units, visit.now)
     ends = selectors.next_periods([row.pk for row in subscriptions], visit.now)
+    next_fees = selectors.next_fees([row.pk for row in subscriptions], visit.now)
     return [
         _Sheet(
             visit,
@@ -97,7 +99,7 @@ def package_sheets(visit: Visit) -> list[PackageSheet]:
                 row for row in allowances.values() if row.version_id == subscription.plan_version_id
             ],
             meters=meters,
-        ).sheet(ends)
+        ).sheet(ends, next_fees)
         for subscription in subscriptions
     ]
 
@@ -115,6 +117,7 @@ class _Sheet:
         meters: dict[int, Meter],
     ) -> None:
         self.visit, self.writing, self.subscription = visit, visit.writing, subscription
+        self.version = subscription.plan_version
         self.discounts = discounts
         self.fees, self.bands, self.allowances, self.meters = fees, bands, allowances, meters
         self.currency = subscription.currency
@@ -122,9 +125,10 @@ class _Sheet:
             writing=visit.writing, currency=subscription.currency, agency=visit.agency.name
         )
 
-    def sheet(self, ends: Mapping[int, dt.datetime]) -> PackageSheet:
-        row, writing = self.subscription, self.writing
-        version = row.plan_version
+    def sheet(
+        self, ends: Mapping[int, dt.datetime], next_fees: Mapping[int, dt.datetime]
+    ) -> PackageSheet:
+        row, writing, version = self.subscription, self.writing, self.version
         minimum = version.minimum_commitment
         end = ends.get(row.pk)
         since = _("Since %(day)s") if row.start <= self.visit.now else _("From %(day)s on")
@@ -136,28 +140,32 @@ class _Sheet:
             resets=self.words.rhythm(version, row.anchor_date),
             next_reset="" if end is None else writing.on(end),
             minimum="" if minimum is None else writing.price(minimum, self.currency),
-            fees=[self._fee(fee) for fee in self.fees],
-            discounts=[discount_row(row, writing, self.currency) for row in self.discounts],
+            fees=[self._fee(fee, next_fees.get(row.pk)) for fee in self.fees],
+            discounts=[
+                discount_row(each, writing, self.currency, fee_interval=version.fee_interval)
+                for each in self.discounts
+            ],
             units=self._units(),
             bands=[self._band(band) for band in self.bands],
         )
 
-    def _fee(self, fee: PlanFee) -> FeeRow:
+    def _fee(self, fee: PlanFee, next_fees: dt.datetime | None) -> FeeRow:
         once = fee.when == PlanFee.When.ONCE
         intervals = {
             "month": _("Every month, in advance"),
             "quarter": _("Every quarter, in advance"),
             "year": _("Every year, in advance"),
         }
+        when = _("Once, at the start") if once else intervals[self.version.interval]
+        if next_fees is not None and not once:
+            when += _("; next on %(day)s") % {"day": self.writing.on(next_fees)}
         note = ""
         if fee.collected_by == CollectedBy.AGENCY:
             note = _("%(agency)s invoices this itself.") % {"agency": self.visit.agency.name}
         return FeeRow(
             name=fee.name,
             amount=self.writing.price(fee.amount, self.currency),
-            when=_("Once, at the start")
-            if once
-            else intervals[self.subscription.plan_version.interval],
+            when=when,
             note=note,
         )
 
@@ -166,6 +174,11 @@ class _Sheet:
         units = {row.unit_id: row.unit for row in self.allowances}
         units |= {band.unit_id: band.unit for band in self.bands if band.unit_id not in units}
         return [self._unit(unit, included.get(unit.pk)) for unit in units.values()]
+
+    def _per(self) -> str:
+        """How often what is included is, where fees have an interval of their own: by its name."""
+        own = {"month": _("in each month."), "quarter": _("in each quarter.")}
+        return own.get(self.version.allowance_interval, _("in each period."))
 
     def _unit(self, unit: UsageUnit, allowance: PlanAllowance | None) -> UnitTerms:
         writing = self.writing
@@ -180,6 +193,7 @@ class _Sheet:
         return UnitTerms(
             name=unit.plural,
             included=included,
+            per=self._per() if allowance is not None else "",
             rollover=rollover,
             policy=self.words.policy(allowance, unit),
             counting=list(self.words.counting(unit, self.meters.get(unit.pk))),

@@ -309,6 +309,16 @@ def next_periods(subscription_ids: Iterable[int], now: dt.datetime) -> dict[int,
     return dict(rows)
 
 
+def next_fees(subscription_ids: Iterable[int], now: dt.datetime) -> dict[int, dt.datetime]:
+    """When fees that are asked for longer than a period are asked next, by subscription."""
+    asked = BillingPeriod.objects.filter(
+        subscription_id__in=list(subscription_ids), start__lte=now, fees_end__gt=now
+    )
+    goes_on = asked.filter(fees_end=F("fees_full_end")).exclude(subscription__end=F("fees_end"))
+    rows = goes_on.values_list("subscription_id", "fees_end")
+    return {pk: fees_end for pk, fees_end in rows if fees_end is not None}
+
+
 def units_held(workspace_ids: Collection[int], now: dt.datetime) -> dict[tuple[int, int], Decimal]:
     """Units that open reservations hold, by (workspace, unit)."""
     windows = UsageWindow.objects.filter(

@@ -88,7 +88,8 @@ class TermsInWords:
     def rhythm(self, version: PlanVersion, anchor: dt.date) -> str:
         """When periods begin: "On the 1st day of each month."."""
         starts_on_first = version.anchor == PlanVersion.Anchor.CALENDAR or anchor.day == 1
-        if version.interval == PlanVersion.Interval.MONTH:
+        interval = version.period_interval
+        if interval == PlanVersion.Interval.MONTH:
             if starts_on_first:
                 return _("On the first day of every month.")
             if anchor.day > 28:
@@ -97,7 +98,7 @@ class TermsInWords:
                 }
             return _("On day %(day)s of every month.") % {"day": anchor.day}
         day = self.writing.short_day(anchor)
-        if version.interval == PlanVersion.Interval.QUARTER:
+        if interval == PlanVersion.Interval.QUARTER:
             if version.anchor == PlanVersion.Anchor.CALENDAR:
                 return _("On the first day of every calendar quarter.")
             return _("Every three months, counted from %(day)s.") % {"day": day}

@@ -10,12 +10,14 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Final
 
-from django.db.models import F, Sum
+from django.db.models import F, Q, Sum
 
 from agencyportal.core.money import plain
+from agencyportal.core.periods import days_touched
 from billing import margin
 from billing.models import BillingPeriod, Charge, LineKind, MarginRule, PeriodUsage
 from billing.pace import days_early, forecast
+from billing.proration import Share, prorated_amount
 from billing.services.overage import MarginRules, price_overage
 from billing.services.plans import terms_of
 from billing.spikes import REACH, spike
@@ -24,6 +26,7 @@ from clients.models import UsageQuarter, UsageUnit, UsageWindow, Workspace
 from clients.selectors import counted_quarters_by_unit
 
 from .balances import Balance, balances
+from .periods import asking_for, fees_time_of
 
 ZERO: Final = Decimal(0)
 MOST_PERIODS: Final = int(LIMITS[Kind.OVERAGE].highest)
@@ -241,7 +244,8 @@ class _Books:
         charged = _charged(period, without=LineKind.OVERAGE)
         # Fees are for all units together; what is paid once is not for this period.
         rules = MarginRules([period])
-        fees = margin.shared_by_cost(charged.pop(None, ZERO), costs)
+        together = charged.pop(None, ZERO) + _fees_of_days(period)
+        fees = margin.shared_by_cost(together, costs)
         for unit_id, cost in costs.items():
             unit = self.units_by_id.get(unit_id)
             rule = margin.rule_in_force(
@@ -269,13 +273,34 @@ def _charged(
     period: BillingPeriod, *, only: str | None = None, without: str | None = None
 ) -> dict[int | None, Decimal]:
     """What a period is charged, by unit; None is what is for no single one of them. Without
-    what is paid once."""
+    what is paid once, and fees that it asks for a longer time than it lasts."""
     rows = Charge.objects.filter(period=period).exclude(kind=LineKind.IMPLEMENTATION)
+    if period.fees_end is not None:
+        rows = rows.exclude(_IS_FEE)
     if only is not None:
         rows = rows.filter(kind=only)
     if without is not None:
         rows = rows.exclude(kind=without)
     return dict(rows.values_list("unit_id").annotate(total=Sum("amount")).order_by())
+
+
+_IS_FEE = Q(details__has_key="until") | Q(kind=LineKind.DISCOUNT, details__group="fees")
+"""Of a period that asks for fees for a longer time than it lasts: those, and what is off them."""
+
+
+def _fees_of_days(period: BillingPeriod) -> Decimal:
+    """What falls on a period, by its days, of fees that were asked for a longer time."""
+    asking = asking_for(period)
+    time = fees_time_of(asking)
+    if asking.fees_end is None or time is None:
+        return ZERO
+    charges = Charge.objects.standing().filter(_IS_FEE, period=asking)
+    total: Decimal = charges.aggregate(total=Sum("amount"))["total"] or ZERO
+    share = Share(
+        days_touched(period.start, period.end, period.timezone),
+        days_touched(time.start, time.end, period.timezone),
+    )
+    return prorated_amount(total, share, period.currency)
 
 
 def has_floors(agency_id: int) -> bool:

@@ -19,3 +19,11 @@ def fees_time_of(period: BillingPeriod) -> Period | None:
     if period.fees_end is None or period.fees_full_start is None or period.fees_full_end is None:
         return bounds_of(period)
     return Period(period.start, period.fees_end, period.fees_full_start, period.fees_full_end)
+
+
+def asking_for(period: BillingPeriod) -> BillingPeriod:
+    """The period that asked for the fees of a period's time: itself, or an earlier one."""
+    if period.asks_fees:
+        return period
+    earlier = BillingPeriod.objects.filter(subscription=period.subscription_id, asks_fees=True)
+    return earlier.filter(start__lt=period.start).order_by("-start")[0]

@@ -34,7 +34,7 @@ from billing.models import (
 from billing.plan_documents import FeeDocument
 from billing.proration import share_of
 from billing.refusals import RefusedError
-from billing.selectors.periods import bounds_of, fees_time_of
+from billing.selectors.periods import asking_for, bounds_of, fees_time_of
 from billing.terms import opening_allowance
 from billing.waterfall import GrantKind
 from clients.models import UsageWindow, Workspace
@@ -100,14 +100,6 @@ def _fit_last(
         own = fees_end if each == asking else None
         if (end, own) != (each.end, each.fees_end):
             move(each, workspace, change, terms, end=end, fees_end=own, rule=rule)
-
-
-def asking_for(period: BillingPeriod) -> BillingPeriod:
-    """The period that asked for the fees of a period's time: itself, or an earlier one."""
-    if period.asks_fees:
-        return period
-    earlier = BillingPeriod.objects.filter(subscription=period.subscription_id, asks_fees=True)
-    return earlier.filter(start__lt=period.start).order_by("-start")[0]
 
 
 def move(

@@ -18,11 +18,12 @@ from agencyportal.core.periods import Interval, next_boundary_after_zone_change
 from billing.lifecycle import FeeRule, fees_boundary_after_zone_change
 from billing.models import BillingPeriod, Subscription, SubscriptionChange
 from billing.refusals import RefusedError
+from billing.selectors.periods import asking_for
 from clients.models import Client, User, Workspace
 from clients.services import windows
 
 from .changes import Kind, not_empty, note
-from .period_moves import asking_for, move, rehouse_reservations, take_over, withdraw
+from .period_moves import move, rehouse_reservations, take_over, withdraw
 from .periods import make_periods
 from .plans import terms_of
 

@@ -16,6 +16,7 @@ from billing.services.closing import close_due_periods
 from billing.services.grants import adjust
 from billing.services.margins import add_margin_rule
 from billing.services.purchases import buy_on_account
+from billing.services.subscriptions import ensure_due_periods
 from clients.models import UsageWindow
 
 from . import story
@@ -247,6 +248,22 @@ def test_margin_below_its_floor_is_told_to_the_agency_alone(floor, started, use,
         "Acme, Acme support chat: margin on conversations below its floor (39.99%)"
     )
     assert "Price $499.00, cost $299.41." in mail.body_text
+
+
+def test_a_fee_for_a_year_is_the_price_of_its_days(floor, acme_support, conversation, watch):
+    """Of 3,650.00 less 10 % in advance 279.00 are January's and 252.00 February's: at 167.40 and
+    151.20 of cost the margin is 40 %, and a cent more is below it."""
+    base = {"name": "Base", "kind": "base", "amount": "3650", "when": "period"}
+    off = {"name": "Launch", "on": "fees", "percent": "10"}
+    allowances = [allowance(included="100", interval="month")]
+    plan = starter(interval="year", fees=[base], allowances=allowances, discounts=[off])
+    subscribe(acme_support, plan, JANUARY)
+    for month, at, cost in (("January", JANUARY, "167.40"), ("February", FEBRUARY, "151.20")):
+        ensure_due_periods(now=at)
+        story.use(acme_support, conversation, at, 10, cost=cost)
+        assert (month, told(at + HOUR)) == (month, [])
+        story.use(acme_support, conversation, at, 1, cost="0.01")
+        assert len(told(at + HOUR)) == 1
 
 
 def test_overage_raises_the_price(floor, started, use, watch):

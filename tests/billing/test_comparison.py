@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from billing.comparison import Candidate, compare
+from billing.comparison_table import comparison_json, comparison_table
 from billing.models import MarginRule
 from billing.plan_documents import parse_plan
 from billing.scenario import parse_scenario
@@ -108,6 +109,23 @@ def test_fees_asked_once_are_told_apart(history):
     (row,) = compare(history, candidates(document("1000", fees=[setup]))).rows
 
     assert (row.bill, row.once) == (0, Decimal("500.00"))
+
+
+def test_a_year_paid_in_advance_is_compared_by_the_months_that_were_looked_at(history):
+    """Of 365.00 for 2026, 59 days are for January and February; 10 % are off."""
+    off = {"name": "Loyal", "on": "fees", "percent": "10"}
+    plan = document("900", fee="365.00", interval="year", discounts=[off])
+    plan["allowances"][0]["interval"] = "month"
+
+    comparison = compare(history, candidates(document("900", fee="40.00"), plan))
+
+    month, year = comparison.rows
+    assert (month.bill, month.ahead) == (Decimal("100.00"), 0)
+    assert (year.bill, year.ahead) == (Decimal("73.10"), Decimal("275.40"))
+    assert comparison.cheapest == year
+    said = comparison_table(comparison)
+    assert "asks $275.40 in advance for the time after: left out." in said
+    assert comparison_json(comparison)["plans"][1]["ahead"] == "275.40"
 
 
 def test_purchases_go_along_where_the_band_is_on_sale():

@@ -180,6 +180,23 @@ def test_the_package_page_says_what_was_agreed(story, admin):
     assert "Northwind, for you" in text
 
 
+def test_a_year_with_monthly_allowances_is_said(acme_support, conversation, admin):
+    off = {"name": "Launch", "on": "fees", "percent": "10", "periods": 1}
+    plan = starter(
+        interval="year",
+        allowances=[allowance(interval="month", rollover_max="100")],
+        discounts=[off],
+    )
+    subscribe(acme_support, plan, MARCH)
+
+    text = text_of(admin.get(f"/portal/{acme_support.client_id}/package/"))
+
+    assert "1,000 conversations in each month. Up to 100 conversations that you do not" in text
+    assert "On the first day of every month. Next on April 1, 2026." in text
+    assert "Base package $499.00 Every year, in advance; next on January 1, 2027." in text
+    assert "Launch \u221210% off the fees of each year, in the first year." in text
+
+
 @pytest.mark.parametrize(
     ("discount", "said"),
     [
