@@ -169,11 +169,20 @@ def _line(
             "name": name,
             "charged": plain(charged),
             "off": plain(off),
+            **_until(period, group),
         },
         bill_at=period.end if group == "overage" else period.start,
         key=f"discount:{period.pk}:{source}:{group}:{was.lines + 1}",
         created_at=now,
     )
+
+
+def _until(period: BillingPeriod, group: Group) -> dict[str, str]:
+    """Until when the fees are asked for that a line is off, where that is not their period's end;
+    as on the fees' own lines."""
+    if group != "fees" or period.fees_end is None:
+        return {}
+    return {"until": period.fees_end.isoformat()}
 
 
 def taken_off_overage(lines: Iterable[Charge]) -> dict[int, Decimal]:

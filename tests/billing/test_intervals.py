@@ -16,6 +16,7 @@ from billing.services.plan_changes import change_plan
 from billing.services.plans import export_plan, import_plan
 from billing.services.subscriptions import end, ensure_due_periods, keep
 from billing.services.time_zones import change_timezone
+from billing.services.usage_summary import span_of_charge
 from billing.simulation import simulate
 from billing.strict_json import DocumentError
 
@@ -318,8 +319,12 @@ class TestTheBooks:
         end(subscription=subscription, end=APRIL + 10 * DAY, now=APRIL + 5 * DAY)
 
         january, *_ = periods_of(acme_support)
-        discounts = [amount for kind, amount in standing(january) if kind == "discount"]
-        assert discounts == ["-365.00", "265.00"]
+        discounts = january.charges.filter(kind="discount").order_by("pk")
+        assert [row.amount for row in discounts] == [-365, 265]
+        assert [span_of_charge(row).last for row in discounts] == [
+            dt.date(2026, 12, 31),
+            dt.date(2026, 4, 10),
+        ]
         assert asked(acme_support) == 900
         close_all(APRIL + 12 * DAY)
 
