@@ -82,3 +82,7 @@ protect("billing.AlertCrossing")
 
 # What holds changes by the next row, from a date to come.
 protect("billing.Cap")
+
+# What a client was asked, and what it said.
+protect("billing.OverageQuestion")
+protect("billing.OverageAnswer")

@@ -28,21 +28,33 @@ class Capacity:
     until: datetime
 
 
-def capacity_of(result: WaterfallResult, period: Period, now: datetime) -> Capacity:
+def capacity_of(
+    result: WaterfallResult,
+    period: Period,
+    now: datetime,
+    *,
+    beyond: Decimal = ZERO,
+    beyond_until: datetime | None = None,
+) -> Capacity:
     """The limit at ``now`` of the usage that ``result`` was worked out from.
 
-    Overage frees nothing: what the segment used beyond its grants is above the limit.
+    Overage frees nothing: what the segment used beyond its grants is above the limit. ``beyond``:
+    overage of the period that is let in all the same, less what came of it before the segment.
+    ``beyond_until``: when that changes, which ends what can be said.
     """
     since, until = segment_of(result, period, now)
-    overage = sum(
-        (
-            quantity
-            for start, quantity in result.overage_by_bucket().items()
-            if since <= start < until
-        ),
-        ZERO,
-    )
+    earlier = overage = ZERO
+    for start, quantity in result.overage_by_bucket().items():
+        if since <= start < until:
+            overage += quantity
+        elif start < since:
+            earlier += quantity
     limit = result.used + result.available(quarter_floor(now)) - overage
+    limit += max(ZERO, beyond - earlier)
+    if beyond_until is not None and now < beyond_until:
+        until = min(until, beyond_until)
+    elif beyond_until is not None:
+        since = max(since, beyond_until)
     return Capacity(limit=limit, since=since, until=until)
 
 

@@ -117,6 +117,7 @@ def _compared(scenario: ScenarioDocument, candidate: Candidate) -> Compared:
     once = sum((line.amount for line in lines if (line.kind, line.description) in once_names), ZERO)
     ahead = _ahead(moved.plan, result)
     beyond = _beyond(candidate.plan, result)
+    beyond["block"] += _not_agreed(candidate.plan, result)
     return Compared(
         name=candidate.name,
         result=result,
@@ -188,3 +189,15 @@ def _beyond(plan: PlanDocument, result: SimulationResult) -> dict[str, Decimal]:
             if policy in found:
                 found[policy] += unit.waterfall.overage
     return found
+
+
+def _not_agreed(plan: PlanDocument, result: SimulationResult) -> Decimal:
+    """Units past the last credit that an `ask` policy lets nobody use: those nobody agreed to."""
+    asking = {a.unit for a in plan.allowances if a.overage.ask is not None}
+    beyond = charged = ZERO
+    for period in result.periods:
+        units = (unit for unit in period.units if unit.unit in asking)
+        beyond += sum((unit.waterfall.overage for unit in units), ZERO)
+        lines = (line for line in period.lines if line.kind == "overage" and line.unit in asking)
+        charged += sum((line.quantity for line in lines), ZERO)
+    return beyond - charged

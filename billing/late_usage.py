@@ -23,6 +23,7 @@ from typing import Final, NamedTuple
 
 from agencyportal.core.periods import Period
 
+from .asking import less_the_latest
 from .waterfall import Grant, burn_order, is_usable, waterfall
 
 ZERO: Final = Decimal(0)
@@ -131,6 +132,15 @@ def settle_late(
 class _Burned(NamedTuple):
     consumed: dict[GrantId, Decimal]
     uncovered: Decimal
+
+
+def overage_by_time(
+    closed: ClosedUnit, buckets: Mapping[datetime, Decimal], overage: Decimal
+) -> dict[datetime, Decimal]:
+    """In which quarter hours the ``overage`` of a closed period is, with all usage that it has by
+    now: what late usage drew of credit that goes on is taken off the latest."""
+    found = waterfall(closed.grants, buckets.items(), closed.period)
+    return less_the_latest(found.overage_by_bucket(), max(ZERO, found.overage - overage))
 
 
 def _burn(closed: ClosedUnit, buckets: Mapping[datetime, Decimal]) -> _Burned:

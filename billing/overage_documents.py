@@ -1,6 +1,6 @@
-"""The `overage` object of an allowance: what happens past the last credit (ENGINE 14).
+"""The `overage` object of an allowance (ENGINE 9 and 14): what happens past the last credit.
 
-Reading is strict, see `strict_json`: every refusal is a DocumentError that names the place.
+Read strictly, see `strict_json`, and written back; `plan_documents` says what stands around it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ from typing import Any, Final, Literal, get_args
 
 from agencyportal.core.money import plain
 
+from .asking import AskFirst
+from .durations import Duration
 from .rating import MONEY_PLACES, QUANTITY_PLACES, Pricing, dump_pricing, parse_pricing
 from .strict_json import DocumentError, Node
 
 LastResort = Literal["block", "bill", "notify"]
-Policy = Literal[LastResort, "top_up"]
+Policy = Literal[LastResort, "top_up", "ask"]
+
 
 LAST_RESORTS: Final[tuple[LastResort, ...]] = get_args(LastResort)
 POLICIES: Final[tuple[Policy, ...]] = get_args(Policy)
+ANSWER_WITHIN: Final = "P3D"
+"""How long a client has to answer where an `ask` policy does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class OverageDocument:
     pricing: Pricing | None = None
     cap_amount: Decimal | None = None
     auto_top_up: AutoTopUp | None = None
+    ask: AskFirst | None = None
 
     @property
     def last_resort(self) -> str:
@@ -48,8 +54,8 @@ class OverageDocument:
 
     @property
     def is_charged(self) -> bool:
-        """Whether overage costs something; else it is reported only."""
-        return self.last_resort == "bill"
+        """Whether overage may cost something; else it is reported only."""
+        return self.last_resort in ("bill", "ask")
 
 
 def parse_overage(document: object) -> OverageDocument:
@@ -67,6 +73,8 @@ def dump_overage(overage: OverageDocument) -> dict[str, Any]:
             document["max_count"] = auto.max_count
         if auto.max_amount is not None:
             document["max_amount"] = plain(auto.max_amount)
+    if overage.ask is not None:
+        document |= {"up_to": plain(overage.ask.up_to), "answer_within": overage.ask.within}
     if overage.pricing is not None:
         document["pricing"] = dump_pricing(overage.pricing)
     if overage.cap_amount is not None:
@@ -75,11 +83,8 @@ def dump_overage(overage: OverageDocument) -> dict[str, Any]:
 
 
 def read_overage(node: Node) -> OverageDocument:
-    policy_node = node.member("policy")
-    if policy_node.value == "ask":
-        raise policy_node.error('"ask" waits for the answer of a person and is not read yet')
-    policy = policy_node.choice(POLICIES)
-    own = ("top_up", "at", "max_count", "max_amount", "then") if policy == "top_up" else ()
+    policy = node.member("policy").choice(POLICIES)
+    own = OWN_MEMBERS.get(policy, ())
     fields = node.fields(required=("policy",), optional=("pricing", "cap_amount", *own))
     pricing = fields.get("pricing")
     overage = OverageDocument(
@@ -87,10 +92,30 @@ def read_overage(node: Node) -> OverageDocument:
         pricing=None if pricing is None or pricing.is_null else parse_pricing(pricing),
         cap_amount=optional_money(fields, "cap_amount"),
         auto_top_up=_read_auto_top_up(node, fields) if policy == "top_up" else None,
+        ask=_read_ask(node, fields) if policy == "ask" else None,
     )
     if overage.is_charged and overage.pricing is None:
         raise DocumentError(f"{node.path}.pricing", "missing: what is billed needs a price")
     return overage
+
+
+OWN_MEMBERS: Final[dict[str, tuple[str, ...]]] = {
+    "top_up": ("top_up", "at", "max_count", "max_amount", "then"),
+    "ask": ("up_to", "answer_within"),
+}
+"""What the overage object of some policies holds besides."""
+
+
+def _read_ask(node: Node, fields: dict[str, Node]) -> AskFirst:
+    up_to = node.member("up_to").decimal(places=QUANTITY_PLACES)
+    within = fields.get("answer_within")
+    if within is None or within.is_null:
+        return AskFirst(up_to, ANSWER_WITHIN)
+    try:
+        Duration.parse(within.text())
+    except ValueError as exc:
+        raise within.error(f"must be a duration: {exc}") from exc
+    return AskFirst(up_to, within.text())
 
 
 def _read_auto_top_up(node: Node, fields: dict[str, Node]) -> AutoTopUp:

@@ -21,11 +21,19 @@ class NotAdmittedError(RefusedError):
     """What is left, or a cap, does not allow it; nothing is held and nothing bought.
 
     ``cap``: what of the cap that refused may be told to who asked; empty where none did.
+    ``question``: how what the client is asked stands; empty where the policy is not to ask.
     """
 
-    def __init__(self, message: str, *, cap: Mapping[str, str | None] | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        cap: Mapping[str, str | None] | None = None,
+        question: Mapping[str, str | None] | None = None,
+    ) -> None:
         super().__init__(message)
         self.cap = dict(cap or {})
+        self.question = dict(question or {})
 
 
 def refuse_unfit_key(key: str, *, longest: int) -> None:

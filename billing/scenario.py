@@ -82,6 +82,19 @@ class UsageDocument:
     cost: Decimal | None
 
 
+Answer = Literal["approved", "refused"]
+ANSWERS: Final[tuple[Answer, ...]] = get_args(Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDocument:
+    """What the client answers, when it is asked whether a unit goes on past its credit."""
+
+    unit: str
+    at: datetime
+    answer: Answer
+
+
 @dataclass(frozen=True, slots=True)
 class ScenarioDocument:
     """A plan and what happens under it from ``start`` on, looked at up to ``until``."""
@@ -94,6 +107,7 @@ class ScenarioDocument:
     grants: tuple[GrantDocument, ...] = ()
     usage: tuple[UsageDocument, ...] = ()
     discounts: tuple[Agreed, ...] = ()
+    answers: tuple[AnswerDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +134,7 @@ def parse_scenario(document: object) -> ScenarioDocument:
 def _read_scenario(node: Node) -> ScenarioDocument:
     fields = node.fields(
         required=("plan", "start"),
-        optional=("end", "until", "purchases", "grants", "usage", "discounts"),
+        optional=("end", "until", "purchases", "grants", "usage", "discounts", "answers"),
     )
     plan = read_plan(fields["plan"])
     if plan.timezone is None:
@@ -146,6 +160,7 @@ def _read_scenario(node: Node) -> ScenarioDocument:
         grants=_read_grants(fields, plan.units),
         usage=tuple(_read_usage(item, plan.units) for item in items_of(fields, "usage")),
         discounts=tuple(_read_discount(item) for item in items_of(fields, "discounts")),
+        answers=tuple(_read_answer(item, plan.units) for item in items_of(fields, "answers")),
     )
 
 
@@ -243,6 +258,15 @@ def _read_usage(node: Node, units: tuple[str, ...]) -> UsageDocument:
             else Decimal(1)
         ),
         cost=None if cost is None or cost.is_null else cost.decimal(places=COST_PLACES),
+    )
+
+
+def _read_answer(node: Node, units: tuple[str, ...]) -> AnswerDocument:
+    fields = node.fields(required=("unit", "at", "answer"))
+    return AnswerDocument(
+        unit=_read_unit(fields["unit"], units),
+        at=fields["at"].instant(),
+        answer=fields["answer"].choice(ANSWERS),
     )
 
 

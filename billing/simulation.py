@@ -24,6 +24,7 @@ from agencyportal.core.periods import (
     resolve_anchor,
 )
 
+from .asking import billable
 from .auto_top_up import automatic_grants
 from .discounts import Agreed, Group, Start, taken_off
 from .durations import Duration
@@ -31,6 +32,7 @@ from .plan_documents import AllowanceDocument, PlanDocument, TopUpDocument
 from .proration import share_of
 from .rating import minimum_shortfall, overage_price
 from .scenario import GrantDocument, ScenarioDocument, Starts
+from .scenario_answers import asked_in
 from .settlement import Quarter, Usage, settle, usage_of
 from .simulation_result import Line, PeriodResult, SimulationResult, UnitResult, instant_text
 from .strict_json import DocumentError
@@ -175,7 +177,7 @@ class _Run:
         unit.carried += (grant for _, grant in bought if grant.effective_at >= period.end)
         unit.rolled_over = result.rolled_over
         top_ups = [self._top_up_line(band) for band, _ in [*bought, *automatic]]
-        return result, top_ups, list(self._overage_lines(unit, result, usage.cost))
+        return result, top_ups, list(self._overage_lines(unit, period, result, usage.cost))
 
     def _period_grants(self, unit: _Unit, period: Period, used: Decimal) -> Iterator[Grant]:
         """The rollover and the allowance that a period opens with."""
@@ -290,19 +292,28 @@ class _Run:
         amount = round_money(band.price, self.plan.currency)
         return Line("top_up", band.name, band.unit, band.quantity, amount)
 
-    def _overage_lines(self, unit: _Unit, result: WaterfallResult, cost: Decimal) -> Iterator[Line]:
+    def _overage_lines(
+        self, unit: _Unit, period: Period, result: WaterfallResult, cost: Decimal
+    ) -> Iterator[Line]:
         overage = unit.allowance.overage if unit.allowance else None
-        if overage is None or not (overage.is_charged and overage.pricing and result.overage):
+        if overage is None or not (overage.is_charged and overage.pricing):
+            return
+        charged = result.overage
+        if overage.ask is not None:
+            by_quarter = result.overage_by_bucket()
+            asked = asked_in(self.scenario, unit.name, overage.ask, by_quarter, period)
+            charged = billable(by_quarter, overage.ask, asked)
+        if not charged:
             return
         amount = overage_price(
             overage.pricing,
-            result.overage,
+            charged,
             currency=self.plan.currency,
             cost=cost,
             used=result.used,
             cap_amount=overage.cap_amount,
         )
-        yield Line("overage", f"Overage: {unit.name}", unit.name, result.overage, amount)
+        yield Line("overage", f"Overage: {unit.name}", unit.name, charged, amount)
 
     def _discount_lines(
         self, period: Period, asked: Period | None, grouped: Sequence[tuple[Group, Line]]

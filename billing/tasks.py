@@ -17,6 +17,7 @@ from billing.services.closing import close_due_periods
 from billing.services.invoicing import draft_invoices, issue_due_invoices
 from billing.services.late_usage import settle_late_usage
 from billing.services.mailing import send_due_mail
+from billing.services.questions import time_out
 from billing.services.rendering import render_due_documents
 from billing.services.reservations import expire_reservations
 from billing.services.stripe_customers import tell_changed_customers
@@ -83,8 +84,11 @@ def tick_alerts() -> int:
 
 @shared_task
 def tick_policies() -> int:
-    """Buy what automatic top-ups call for and nobody has looked at yet."""
-    return attend_all(now=timezone.now(), limit=WORKSPACES)
+    """Buy and ask what policies call for and nobody has looked at yet; and write down which
+    questions nobody has answered in time."""
+    now = timezone.now()
+    time_out(now=now, limit=WORKSPACES)
+    return attend_all(now=now, limit=WORKSPACES)
 
 
 @shared_task

@@ -15,7 +15,15 @@ from typing import Any
 from django.db.models import QuerySet
 
 from agencyportal.core.money import plain
-from billing.models import Alert, BillingPeriod, Invoice, Payment, TopUpPurchase
+from billing.models import (
+    Alert,
+    BillingPeriod,
+    Invoice,
+    OverageAnswer,
+    OverageQuestion,
+    Payment,
+    TopUpPurchase,
+)
 
 from .services.alert_words import words_of
 
@@ -133,6 +141,27 @@ def _top_up(row: TopUpPurchase) -> dict[str, Any]:
     }
 
 
+def _question(row: OverageQuestion) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "client": row.client.slug,
+        "workspace": row.workspace.slug,
+        "unit": row.unit.slug,
+        "period": _span(row.period),
+        "up_to": plain(row.up_to),
+        "asked_at": _instant(row.asked_at),
+        "answer_by": _instant(row.answer_by),
+    }
+
+
+def _answer(row: OverageAnswer) -> dict[str, Any]:
+    return _question(row.question) | {
+        "answer": row.verdict,
+        "answered_at": _instant(row.answered_at),
+        "on_behalf": row.on_behalf,
+    }
+
+
 def _span(period: BillingPeriod) -> dict[str, str]:
     return {"start": _instant(period.start), "end": _instant(period.end)}
 
@@ -202,5 +231,29 @@ register(
         at="purchased_at",
         data=_top_up,
         client_id=lambda row: row.workspace.client_id,
+    )
+)
+register(
+    WebhookType(
+        name="overage.asked",
+        words="A client was asked whether usage goes on past its package",
+        rows=lambda: OverageQuestion.objects.select_related(
+            "client", "workspace", "unit", "period"
+        ),
+        at="asked_at",
+        data=_question,
+        client_id=lambda row: row.client_id,
+    )
+)
+register(
+    WebhookType(
+        name="overage.answered",
+        words="The client answered whether usage goes on, or did not in time",
+        rows=lambda: OverageAnswer.objects.select_related(
+            "question__client", "question__workspace", "question__unit", "question__period"
+        ),
+        at="answered_at",
+        data=_answer,
+        client_id=lambda row: row.question.client_id,
     )
 )

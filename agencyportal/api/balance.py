@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.utils import timezone
@@ -42,9 +43,28 @@ def _shown(balance: UnitBalance) -> dict[str, Any]:
         "overage": plain(balance.overage),
         "cap": None if balance.cap is None else plain(balance.cap),
         "cap_left": None if balance.cap_left is None else plain(balance.cap_left),
-        "resets_at": balance.resets_at.isoformat().replace("+00:00", "Z"),
+        "resets_at": _instant(balance.resets_at),
         "policy": balance.policy,
+        "question": _question(balance),
     }
+
+
+def _question(balance: UnitBalance) -> dict[str, Any] | None:
+    """Under the policy `ask`: how what the client is asked stands; else null."""
+    if not balance.asking or balance.up_to is None:
+        return None
+    asked = balance.asked
+    answered_at = None if asked is None else asked.answered_at
+    return {
+        "state": balance.asking,
+        "up_to": plain(balance.up_to),
+        "answer_by": None if asked is None else _instant(asked.answer_by),
+        "answered_at": None if answered_at is None else _instant(answered_at),
+    }
+
+
+def _instant(at: dt.datetime) -> str:
+    return at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
 
 
 def _cap(cap: CapUse) -> dict[str, Any]:

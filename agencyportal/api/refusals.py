@@ -23,7 +23,8 @@ def as_problems() -> Iterator[None]:
     try:
         yield
     except NotAdmittedError as refused:
-        more = {"cap": refused.cap} if refused.cap else {}
+        found = {"cap": refused.cap, "question": refused.question}
+        more = {name: what for name, what in found.items() if what}
         raise ProblemError(Problem(402, str(refused), more=more)) from None
     except ConflictError as refused:
         raise ProblemError(Problem(409, str(refused))) from None

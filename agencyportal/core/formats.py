@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from zoneinfo import ZoneInfo
 
 from babel.core import Locale
-from babel.dates import format_date, format_interval, format_skeleton
+from babel.dates import (
+    format_date,
+    format_interval,
+    format_skeleton,
+    format_time,
+    get_timezone_location,
+)
 from babel.lists import format_list
 from babel.numbers import format_decimal, format_percent
 
@@ -70,6 +77,13 @@ class Formats:
 
     def long_day(self, day: date) -> str:
         return format_date(day, "long", locale=self._babel)
+
+    def moment(self, instant: datetime, timezone: str) -> str:
+        """Day and time of day in a zone: "February 3, 2026, 2:15\u202fPM (New York)"."""
+        local = instant.astimezone(ZoneInfo(timezone))
+        time = format_time(local, "short", locale=self._babel).replace("\u202f", "\xa0")
+        town = get_timezone_location(timezone, locale=self._babel, return_city=True)
+        return f"{self.long_day(local.date())}, {time} ({town})"
 
     def short_day(self, day: date) -> str:
         """Without the year, for axes: "Jan 31", "31. Jan."."""

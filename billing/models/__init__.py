@@ -23,6 +23,7 @@ from .movements import InvoiceMovement, WriteOff
 from .payments import Payment, PaymentReversal
 from .plans import CollectedBy, Plan, PlanAllowance, PlanFee, PlanVersion, TopUpBand
 from .refunds import Dispute, Refund
+from .questions import OverageAnswer, OverageQuestion
 from .requests import TopUpRequest
 from .reservations import Reservation
 from .stripe import StripeCustomer, StripeEvent
@@ -70,6 +71,8 @@ __all__ = [
     "LineKind",
     "Mail",
     "MarginRule",
+    "OverageAnswer",
+    "OverageQuestion",
     "Payment",
     "PaymentReversal",
     "PeriodMove",

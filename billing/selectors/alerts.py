@@ -130,7 +130,13 @@ class _Books:
                 continue
             cost = self.costs.get(balance.unit.pk, ZERO)
             price = price_overage(
-                self.period, balance.unit.pk, allowance.overage, balance.result, cost, rules
+                self.period,
+                balance.unit.pk,
+                allowance.overage,
+                balance.result,
+                cost,
+                rules,
+                balance.billed,
             )
             found[balance.unit.pk] = price.amount if price else ZERO
         return found

@@ -14,10 +14,13 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from agencyportal.core.periods import Period, quarter_floor
+from billing.asking import Asked, billed_of
+from billing.capacity import Capacity, capacity_of
 from billing.models import BillingPeriod, CreditGrant, PlanAllowance, Reservation
 from billing.plan_documents import AllowanceDocument
 from billing.selectors.grants import opening_grants
 from billing.selectors.periods import bounds_of
+from billing.selectors.questions import Questions, questions_of
 from billing.services.plans import Terms, terms_of
 from billing.settlement import (
     Quarter,
@@ -45,6 +48,7 @@ class Balance:
 
     ``granted``: everything that could be used in the period, allowance included.
     ``remaining``: what usage could still burn now. ``blocks``: nothing beyond it is let in.
+    ``asks``: the client is asked first, and has not answered; ``asked`` is what it was asked.
     """
 
     unit: UsageUnit
@@ -59,6 +63,40 @@ class Balance:
     allowance: AllowanceDocument | None
     ahead: Decimal = ZERO
     """Used beyond the days' share, where another plan takes over: that one gives so much less."""
+    asks: bool = False
+    asked: Asked | None = None
+
+    @property
+    def billed(self) -> Decimal | None:
+        """How much of the overage is charged under `ask`; None: the policy is about all of it."""
+        ask = self.allowance.overage.ask if self.allowance else None
+        return billed_of(self.result, ask, self.asked)
+
+    @property
+    def up_to(self) -> Decimal | None:
+        """Under `ask`, the overage that is let in until it is answered."""
+        ask = self.allowance.overage.ask if self.allowance else None
+        return None if ask is None else ask.up_to
+
+    def asking(self, now: dt.datetime) -> str:
+        """Under `ask`, how that stands: `not_asked`, `open` or what became of it."""
+        if self.up_to is None:
+            return ""
+        return "not_asked" if self.asked is None else self.asked.verdict_at(now) or "open"
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether usage is let in up to a limit only."""
+        return self.blocks or self.asks
+
+    def capacity(self, now: dt.datetime) -> Capacity:
+        """What usage can come to where it is limited, and for how long that holds."""
+        ask = self.allowance.overage.ask if self.allowance else None
+        if ask is None or (self.asked is not None and self.asked.verdict is not None):
+            return capacity_of(self.result, self.bounds, now)
+        until = None if self.asked is None else self.asked.answer_by
+        beyond = ask.up_to if self.asks else ZERO
+        return capacity_of(self.result, self.bounds, now, beyond=beyond, beyond_until=until)
 
     @property
     def overage(self) -> Decimal:
@@ -214,9 +252,19 @@ def _settled_in_thought(
     for period in periods:
         version = period.plan_version
         terms = known.get(version.pk) or known.setdefault(version.pk, terms_of(version))
+        questions = questions_of([period], known)
         may_grow = (held is None if grows is None else grows) or period is not periods[-1]
         found = [
-            _balance(period, unit, allowance, grants, now, counted[unit.pk], grows=may_grow)
+            _balance(
+                period,
+                unit,
+                allowance,
+                grants,
+                now,
+                counted[unit.pk],
+                grows=may_grow,
+                questions=questions,
+            )
             for unit, allowance, grants in _opened(period, terms, carried)
         ]
         yield found
@@ -268,6 +316,7 @@ def _balance(
     counted: Sequence[Quarter],
     *,
     grows: bool,
+    questions: Questions,
 ) -> Balance:
     bounds = bounds_of(period)
     usage = usage_of([row for row in counted if row.start in bounds])
@@ -285,12 +334,15 @@ def _balance(
     elif end.missing < 0:
         grants = take_back(grants, -end.missing)
     result = settle(grants, usage, bounds, allowance=allowance, is_last=period.is_last, as_of=now)
+    asked = questions.get((period.pk, unit.pk))
+    verdict = None if asked is None else asked.verdict_at(now)
+    is_ask = allowance is not None and allowance.overage.ask is not None
+    blocks = allowance is not None and allowance.overage.last_resort == PlanAllowance.Policy.BLOCK
     return Balance(
         unit=unit,
         period=period,
         policy=allowance.overage.policy if allowance else PlanAllowance.Policy.NOTIFY,
-        blocks=allowance is not None
-        and allowance.overage.last_resort == PlanAllowance.Policy.BLOCK,
+        blocks=blocks or (is_ask and verdict in ("refused", "timed_out")),
         granted=sum((grant.usable for grant in grants), ZERO),
         used=result.used,
         remaining=result.available(quarter_floor(now)),
@@ -298,6 +350,8 @@ def _balance(
         ahead=end.ahead,
         cost=usage.cost,
         allowance=allowance,
+        asks=is_ask and verdict is None,
+        asked=asked,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from agencyportal.core.periods import local_date
-from billing.capacity import capacity_of
+from billing.asking import Asked
 from billing.models import BillingPeriod
 from clients.models import CapLevel, UsageUnit, UsageWindow, Workspace
 from clients.selectors import by_label_and_model, daily
@@ -49,6 +49,11 @@ class UnitBalance:
     cap_left: Decimal | None
     resets_at: dt.datetime
     policy: str
+    asking: str = ""
+    """Under `ask`, how that stands: `not_asked`, `open`, `approved`, `refused`, `timed_out`."""
+    up_to: Decimal | None = None
+    """Under `ask`, units of overage that are let in until it is answered."""
+    asked: Asked | None = None
 
     @property
     def share_used(self) -> Decimal:
@@ -80,8 +85,8 @@ def _unit_balance(
     mine = [cap for cap in caps if cap.unit == balance.unit]
     limits = [cap.limit for cap in mine if cap.level == CapLevel.WORKSPACE]
     rests = [cap.left for cap in mine]
-    if balance.blocks:
-        limit = capacity_of(balance.result, balance.bounds, now).limit
+    if balance.is_limited:
+        limit = balance.capacity(now).limit
         limits.append(limit)
         taken = balance.used + reserved.get(balance.unit.pk, ZERO)
         rests.append(max(ZERO, limit - taken))
@@ -99,6 +104,9 @@ def _unit_balance(
         cap_left=min(rests, default=None),
         resets_at=balance.resets_at,
         policy=balance.policy,
+        asking=balance.asking(now),
+        up_to=balance.up_to,
+        asked=balance.asked,
     )
 
 

@@ -1,4 +1,5 @@
-"""Does what policies call for by themselves as usage comes in: automatic top-ups (ENGINE 9).
+"""Does what policies call for by themselves as usage comes in: automatic top-ups are bought, and
+clients asked whether it goes on (ENGINE 9).
 
 Looked at after recording commits, where a window has reached what it was to be looked at from
 (`UsageWindow.attention_at`), and by the schedule, wherever usage has changed since the last look.
@@ -33,13 +34,15 @@ from clients.services import windows
 from .caps import make_ready
 from .plans import band_document
 from .purchases import book
+from .questions import ask_where_passed
 
 ZERO: Final = Decimal(0)
 _logger = logging.getLogger(__name__)
 
 
 def attend(*, workspace_id: int, now: dt.datetime) -> list[TopUpPurchase]:
-    """Buy what the automatic top-ups of a workspace call for now; returns what was bought.
+    """Buy what the automatic top-ups of a workspace call for now, and ask its client where it is to
+    be asked; returns what was bought.
 
     Commits on its own. A cap on spend that does not allow a purchase is a maximum like the
     policy's own: nothing is bought, and `then` applies.
@@ -48,9 +51,10 @@ def attend(*, workspace_id: int, now: dt.datetime) -> list[TopUpPurchase]:
     with transaction.atomic():
         workspace = windows.lock_workspace(workspace_id, changes_credit=False)
         bought = _buy_everything(workspace, now)
+        asked = ask_where_passed(workspace=workspace, now=now)
         _note(workspace, now)
-        if bought:
-            windows.lock_workspace(workspace_id)  # credit has changed
+        if bought or asked:
+            windows.lock_workspace(workspace_id)  # credit has changed, or how far it goes
     return bought
 
 
@@ -185,8 +189,13 @@ def _note(workspace: Workspace, now: dt.datetime) -> None:
             )
 
 
-def _next_look(balance: Balance) -> Decimal:
-    """What usage has to come to for something to be called for, as long as no credit changes."""
+def _next_look(balance: Balance) -> Decimal | None:
+    """What usage has to come to for something to be called for, as long as no credit changes.
+    None: nothing any more, since a client is asked once."""
+    if balance.asked is not None:
+        return None
+    if balance.asks:
+        return balance.used + balance.remaining
     auto = balance.allowance.overage.auto_top_up if balance.allowance else None
     if auto is None:
         return balance.used

@@ -20,7 +20,6 @@ from django.db.models import Q
 
 from agencyportal.core.locks import lock_rows
 from agencyportal.core.periods import quarter_floor
-from billing.capacity import capacity_of
 from billing.selectors.balances import Balance, balances, held_by
 from clients.models import UsageWindow, Workspace
 
@@ -37,13 +36,13 @@ def work_out(*, workspace: Workspace, now: dt.datetime) -> None:
 
 def _write(balance: Balance, now: dt.datetime) -> None:
     # The waterfall has burned what is held as well, each at its own time.
-    capacity = capacity_of(balance.result, balance.bounds, now)
+    capacity = balance.capacity(now)
     UsageWindow.objects.filter(
         workspace_id=balance.period.workspace_id,
         unit_id=balance.unit.pk,
         start=balance.period.start,
     ).update(
-        available=capacity.limit if balance.blocks else None,
+        available=capacity.limit if balance.is_limited else None,
         available_since=capacity.since,
         available_until=capacity.until,
     )

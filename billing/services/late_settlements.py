@@ -15,7 +15,16 @@ from typing import Any, Final
 from django.db.models import Q, Sum
 
 from agencyportal.core.money import plain
-from billing.late_usage import Change, ClosedUnit, Credit, LateResult, goes_on, settle_late
+from billing.asking import billable
+from billing.late_usage import (
+    Change,
+    ClosedUnit,
+    Credit,
+    LateResult,
+    goes_on,
+    overage_by_time,
+    settle_late,
+)
 from billing.models import (
     BillingPeriod,
     CreditGrant,
@@ -30,6 +39,7 @@ from billing.rating import minimum_shortfall
 from billing.selectors.grants import as_grant
 from billing.selectors.late_usage import Entry, changes_of, costs_of, late_cost_by_model
 from billing.selectors.periods import bounds_of
+from billing.selectors.questions import questions_of
 from billing.terms import minimum_due
 from billing.waterfall import DEFAULT_PRIORITY, Grant, GrantKind
 from clients.models import UsageUnit
@@ -220,6 +230,11 @@ def late_price(
         used=frozen.used + books.total("quantity") + result.quantity,
         overage=frozen.overage + books.total("overage") + result.overage,
     )
+    billed, ask = None, allowance.overage.ask
+    if ask is not None:
+        by_time = overage_by_time(books.as_unit(frozen), result.buckets, totals.overage)
+        asked = questions_of([books.period], {books.period.plan_version_id: terms})
+        billed = billable(by_time, ask, asked.get((books.period.pk, books.unit.pk)))
     cost = frozen.platform_cost + frozen.agency_cost
     cost += books.total("platform_cost") + books.total("agency_cost") + sum(costs_of(entries))
     return price_overage(
@@ -229,6 +244,7 @@ def late_price(
         totals,
         cost,
         LateMarginRules(books.period, entries, books.next_number),
+        billed,
     )
 
 

@@ -80,9 +80,18 @@ class MarginRules:
 
 
 @dataclass(frozen=True, slots=True)
-class OveragePrice:
-    """What overage costs, rounded to the currency's digits, and how that came about."""
+class _Charged:
+    used: Decimal
+    overage: Decimal
 
+
+@dataclass(frozen=True, slots=True)
+class OveragePrice:
+    """What overage costs, rounded to the currency's digits, and how that came about.
+
+    ``quantity``: the units that are charged; under `ask` they may be less than the overage."""
+
+    quantity: Decimal
     amount: Decimal
     unit_amount: str
     details: dict[str, Any]
@@ -96,20 +105,26 @@ def price_overage(
     result: Totals,
     cost: Decimal,
     rules: MarginRules,
+    billed: Decimal | None = None,
 ) -> OveragePrice | None:
     """The price of a unit's overage in a period; ``None`` where overage is not charged.
 
+    ``billed``: how much of it is charged, where that is not all of it (`asking.billable`).
     ``cost``: the unit's priced cost in the period, in its currency. Under a `cost_plus` that
     states no margin, the one of ``rules`` that was in force when the period started says it.
     """
     pricing = overage.pricing
-    if not overage.is_charged or pricing is None or not result.overage:
+    charged = result.overage if billed is None else billed
+    if not overage.is_charged or pricing is None or not charged:
         return None
     details: dict[str, Any] = {
         "pricing": dump_pricing(pricing),
         "used": plain(result.used),
         "overage": plain(result.overage),
     }
+    if billed is not None:
+        details["billed"] = plain(billed)
+        result = _Charged(result.used, billed)
     if overage.cap_amount is not None:
         details["cap_amount"] = plain(overage.cap_amount)
     if isinstance(pricing, CostPlus):
@@ -129,7 +144,7 @@ def price_overage(
     unit_amount = ""
     if isinstance(pricing, PerUnit) and not is_capped:
         unit_amount = plain(pricing.unit_amount)
-    return OveragePrice(amount, unit_amount, details)
+    return OveragePrice(charged, amount, unit_amount, details)
 
 
 def _by_margin_rule(
@@ -164,7 +179,11 @@ def _by_margin_rule(
     details["rules"] = [_rule_details(model, rule) for model, rule in in_force.items()]
     named = {rule.id for rule in in_force.values() if rule is not None}
     return OveragePrice(
-        capped(price, overage.cap_amount, period.currency), "", details, _only_one(named)
+        result.overage,
+        capped(price, overage.cap_amount, period.currency),
+        "",
+        details,
+        _only_one(named),
     )
 
 

@@ -80,7 +80,8 @@ def attention_of(terms: Terms, slug: str) -> Decimal | None:
     """What a new window has to come to for its policy to be looked at: anything, where usage can
     make it act."""
     acts = any(
-        allowance.unit == slug and allowance.overage.auto_top_up is not None
+        allowance.unit == slug
+        and (allowance.overage.auto_top_up is not None or allowance.overage.ask is not None)
         for allowance in terms.plan.allowances
     )
     return Decimal(0) if acts else None

@@ -30,9 +30,11 @@ from clients.services import windows
 from clients.services.pricing import LIST_CURRENCY, to_client_currency
 
 from . import capacity, spend
+from .attention import attend
 from .cap_balances import BalancesMissingError
 from .cap_holding import hold as hold_caps
 from .caps import make_missing
+from .questions import passes_credit, refusal_of
 from .settling import (
     Committed,
     ConflictError,
@@ -94,7 +96,14 @@ def reserve(
         return earlier
     if isinstance(outcome, NotAdmittedError):
         raise outcome
+    _ask_if_passed(outcome, now)
     return outcome
+
+
+def _ask_if_passed(held: Reservation, now: dt.datetime) -> None:
+    """After the commit: what is held may be more than the credit, where a client is asked first."""
+    if held.window.attention_at is not None and passes_credit(window=held.window):
+        attend(workspace_id=held.workspace_id, now=now)
 
 
 def _attempt(wanted: _Wanted) -> Reservation | NotAdmittedError:
@@ -272,8 +281,10 @@ def _earlier(wanted: _Wanted) -> Reservation | None:
 def _not_admitted(window: UsageWindow, wanted: _Wanted) -> NotAdmittedError:
     taken = window.used + window.reserved
     left = max(ZERO, (window.available or ZERO) - taken)
-    return NotAdmittedError(
+    refused = (
         f"{plain(wanted.quantity)} {wanted.unit.plural} were asked for and {plain(left)} are free "
         f"of {plain(window.available or ZERO)}: {plain(window.used)} are used and "
         f"{plain(window.reserved)} are held. The period ends at {window.end:%Y-%m-%d %H:%M} UTC."
     )
+    asked, question = refusal_of(wanted.workspace, wanted.unit, wanted.now)
+    return NotAdmittedError(refused + asked, question=question)

@@ -17,6 +17,7 @@ from itertools import pairwise
 from django.db.models import Sum
 
 from agencyportal.core.money import plain
+from billing.asking import Asked, billed_of
 from billing.models import (
     BillingPeriod,
     Charge,
@@ -31,6 +32,7 @@ from billing.plan_documents import AllowanceDocument
 from billing.rating import minimum_shortfall
 from billing.selectors.grants import as_grant, opening_grants
 from billing.selectors.periods import bounds_of
+from billing.selectors.questions import questions_of
 from billing.settlement import Usage, allowance_at_end, settle, take_back, usage_of
 from billing.terms import minimum_due
 from billing.waterfall import Grant, GrantKind, WaterfallResult, edges_within
@@ -75,8 +77,15 @@ class _OpenUnit:
     unit: UsageUnit
     allowance: AllowanceDocument | None
     grants: list[Grant]
+    asked: Asked | None = None
     counted: list[CountedQuarter] = field(default_factory=list)
     ahead: Decimal = ZERO
+
+    @property
+    def edges(self) -> list[dt.datetime]:
+        """Between two of these all usage burns, and is charged, alike."""
+        edges = edges_within(self.grants, bounds_of(self.period))
+        return edges if self.asked is None else self.asked.cut(edges)
 
     @cached_property
     def usage(self) -> Usage:
@@ -99,12 +108,14 @@ def _open_units(
     periods: Sequence[BillingPeriod], terms: Mapping[int, Terms]
 ) -> Iterator[_OpenUnit]:
     grants = opening_grants(periods)
+    questions = questions_of(periods, terms)
     for period in periods:
         agreed = terms[period.plan_version_id]
         allowances = {allowance.unit: allowance for allowance in agreed.plan.allowances}
         for slug, unit in agreed.units.items():
             usable = grants.get((period.pk, unit.pk), [])
-            yield _OpenUnit(period, unit, allowances.get(slug), usable)
+            asked = questions.get((period.pk, unit.pk))
+            yield _OpenUnit(period, unit, allowances.get(slug), usable, asked)
 
 
 def _count(units: Iterable[_OpenUnit]) -> None:
@@ -112,7 +123,7 @@ def _count(units: Iterable[_OpenUnit]) -> None:
     stretches = [
         (open_unit, Stretch(open_unit.period.workspace_id, open_unit.unit.pk, start, end))
         for open_unit in units
-        for start, end in pairwise(edges_within(open_unit.grants, bounds_of(open_unit.period)))
+        for start, end in pairwise(open_unit.edges)
     ]
     found = counted_in([stretch for _, stretch in stretches])
     for (open_unit, _), counted in zip(stretches, found, strict=True):
@@ -195,11 +206,12 @@ def _settle(open_unit: _OpenUnit, rules: MarginRules) -> UnitSettlement:
     result = settle(
         open_unit.grants, usage, bounds_of(period), allowance=allowance, is_last=period.is_last
     )
-    price = (
-        price_overage(period, open_unit.unit.pk, allowance.overage, result, usage.cost, rules)
-        if allowance is not None
-        else None
-    )
+    price = None
+    if allowance is not None:
+        overage = allowance.overage
+        billed = billed_of(result, overage.ask, open_unit.asked)
+        unit_id = open_unit.unit.pk
+        price = price_overage(period, unit_id, overage, result, usage.cost, rules, billed)
     return UnitSettlement(period, open_unit.unit, allowance, usage, result, price, open_unit.ahead)
 
 
@@ -352,7 +364,7 @@ def _overage_charge(settled: UnitSettlement, price: OveragePrice, now: dt.dateti
         unit=settled.unit,
         kind=LineKind.OVERAGE,
         description=f"Overage: {settled.unit.plural}",
-        quantity=settled.result.overage,
+        quantity=price.quantity,
         unit_amount=price.unit_amount,
         amount=price.amount,
         currency=period.currency,

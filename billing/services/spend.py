@@ -151,5 +151,6 @@ def _price(balance: Balance, rules: MarginRules) -> Decimal:
         balance.result,
         balance.cost,
         rules,
+        balance.billed,
     )
     return ZERO if price is None else price.amount

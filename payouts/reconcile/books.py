@@ -21,6 +21,7 @@ from .late_usage import check_late_usage
 from .numbers import check_numbers
 from .payouts import check_payouts
 from .periods import WorkspaceBooks, check_periods
+from .questions import check_questions
 from .reservations import check_reservations
 from .scope import Scope
 from .triggers import check_triggers
@@ -73,5 +74,6 @@ def _check_workspace(workspace: Workspace, terms: dict[int, Terms]) -> Iterator[
     books = WorkspaceBooks.load(workspace, terms)
     yield from check_periods(books)
     yield from check_waterfalls(books, quarters)
+    yield from check_questions(books)
     yield from check_late_usage(books)
     yield from check_charges(books)

@@ -171,7 +171,7 @@ def _of_closed(
             LineKind.OVERAGE.value,
             unit.price.amount,
             unit_id=unit.unit.pk,
-            quantity=unit.result.overage,
+            quantity=unit.price.quantity,
             unit_amount=unit.price.unit_amount,
             margin_rule_id=unit.price.rule_id,
         )

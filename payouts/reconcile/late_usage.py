@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from billing.late_usage import ClosedUnit, Credit, LateResult, settle_late
+from billing.asking import billable
+from billing.late_usage import ClosedUnit, Credit, LateResult, overage_by_time, settle_late
 from billing.models import (
     BillingPeriod,
     Charge,
@@ -192,9 +193,18 @@ def _check_outside(books: WorkspaceBooks, entry: LateEntry) -> Iterator[Finding]
 def _settle(
     unit: _Unit, row: LateSettlement, period: BillingPeriod, entries: Sequence[Entry]
 ) -> tuple[LateResult, dict[str, str]]:
-    grants = {int(o.grant.id): o.grant for o in unit.settled.result.grants}
     changes = changes_of(period, row.unit_id, entries, number=row.number)
-    closed = ClosedUnit(
+    credit = [
+        Credit(as_grant(use.grant, use.quantity), use.quantity)
+        for use in row.uses.all()
+        if use.source == Source.CREDIT and use.quantity > 0
+    ]
+    return settle_late(_closed(unit, period), changes, credit), write_buckets(changes)
+
+
+def _closed(unit: _Unit, period: BillingPeriod) -> ClosedUnit:
+    grants = {int(o.grant.id): o.grant for o in unit.settled.result.grants}
+    return ClosedUnit(
         period=bounds_of(period),
         grants=[
             replace(grants[grant_id], quantity=quantity, revoked=ZERO)
@@ -204,12 +214,6 @@ def _settle(
         drawn={grant_id: quantity for grant_id, quantity in unit.drawn.items() if quantity},
         overage=unit.overage,
     )
-    credit = [
-        Credit(as_grant(use.grant, use.quantity), use.quantity)
-        for use in row.uses.all()
-        if use.source == Source.CREDIT and use.quantity > 0
-    ]
-    return settle_late(closed, changes, credit), write_buckets(changes)
 
 
 def _move_on(
@@ -230,6 +234,10 @@ def _move_on(
     allowance = next((a for a in terms.plan.allowances if a.unit == unit.settled.unit.slug), None)
     if allowance is None:
         return ZERO
+    billed, ask = None, allowance.overage.ask
+    if ask is not None:
+        by_time = overage_by_time(_closed(unit, period), unit.buckets, unit.overage)
+        billed = billable(by_time, ask, books.questions.get((period.pk, row.unit_id)))
     price = price_overage(
         period,
         row.unit_id,
@@ -237,6 +245,7 @@ def _move_on(
         Totals(unit.used, unit.overage),
         unit.cost,
         LateMarginRules(period, entries, row.number),
+        billed,
     )
     return price.amount if price else ZERO
 

@@ -34,6 +34,7 @@ from billing.models import (
     Subscription,
 )
 from billing.selectors.periods import bounds_of, fees_time_of
+from billing.selectors.questions import Questions, questions_of
 from billing.services.overage import OveragePrice
 from billing.services.plans import Terms, fee_interval_of, terms_of
 from billing.settlement import Usage
@@ -72,6 +73,8 @@ class WorkspaceBooks:
     frozen: dict[tuple[int, int], PeriodUsage]
     uses: dict[int, dict[int, GrantUse]]
     terms: dict[int, Terms]
+    questions: Questions = field(default_factory=dict)
+    """What clients were asked about going on past their credit."""
     late: list[LateSettlement] = field(default_factory=list)
     """What settled late, in order, with its uses."""
     bought: dict[int, Decimal] = field(default_factory=dict)
@@ -115,6 +118,7 @@ class WorkspaceBooks:
             frozen={(row.period_id, row.unit_id): row for row in frozen},
             uses=uses,
             terms=terms,
+            questions=questions_of(every, terms),
             late=_late(workspace),
             bought=_bought(workspace),
         )

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from billing.capacity import capacity_of
 from billing.models import Reservation
 from billing.selectors.balances import balances, held_by
 from clients.models import UsageEvent, UsageWindow, Workspace
@@ -73,9 +72,9 @@ def _check_limits(workspace: Workspace) -> Iterator[Finding]:
             if balance.unit != window.unit or balance.period.start != window.start:
                 continue
             count += 1
-            capacity = capacity_of(balance.result, balance.bounds, since)
+            capacity = balance.capacity(since)
             fields = {
-                "available": (window.available, capacity.limit if balance.blocks else None),
+                "available": (window.available, capacity.limit if balance.is_limited else None),
                 "available_until": (window.available_until, capacity.until),
             }
             yield from compare(LIMITS, window, _window_name(window, workspace), fields)

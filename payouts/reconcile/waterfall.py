@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from agencyportal.core.money import plain
+from billing.asking import billed_of
 from billing.models import BillingPeriod, CreditGrant, GrantUse, PeriodUsage, PlanAllowance
 from billing.plan_documents import AllowanceDocument
 from billing.selectors import as_grant
@@ -118,11 +119,12 @@ def _settle(
         grant_id = int(outcome.grant.id)
         carried.left[grant_id] = outcome.remaining
         carried.revoked[grant_id] = carried.revoked.get(grant_id, ZERO) + outcome.revoked
-    price = (
-        price_overage(period, unit.pk, allowance.overage, result, usage.cost, MarginRules([period]))
-        if allowance is not None
-        else None
-    )
+    price = None
+    if allowance is not None:
+        overage = allowance.overage
+        billed = billed_of(result, overage.ask, books.questions.get((period.pk, unit.pk)))
+        rules = MarginRules([period])
+        price = price_overage(period, unit.pk, overage, result, usage.cost, rules, billed)
     made: ExpectedGrants = {}
     if end.missing > 0:
         made[f"allowance-end:{period.pk}:{unit.pk}"] = (period, unit, end.missing)

@@ -22,9 +22,10 @@ from billing.services.discounts import add_discount, end_discount
 from billing.services.grants import adjust
 from billing.services.plans import import_plan
 from billing.services.purchases import buy_on_account
+from billing.services.questions import answer
 from billing.services.subscriptions import activate, ensure_periods
 from billing.simulation_result import SimulationResult
-from clients.models import Agency, Client, CostPayer, Meter, Platform, UsageUnit, Workspace
+from clients.models import Agency, Client, CostPayer, Meter, Platform, UsageUnit, User, Workspace
 from clients.services.recording import SubmittedEvent, record_events
 
 Comparable = list[dict[str, Any]]
@@ -60,7 +61,8 @@ def keep_books(scenario: ScenarioDocument, random: Random) -> Comparable:
     ensure_periods(subscription=subscription, now=scenario.until)
     _give(scenario, workspace)
     _buy(scenario, workspace, {band.name: band for band in version.top_ups.all()})
-    if any(allowance.overage.auto_top_up for allowance in scenario.plan.allowances):
+    policies = [allowance.overage for allowance in scenario.plan.allowances]
+    if any(overage.auto_top_up or overage.ask for overage in policies):
         _live(scenario, workspace)
     else:
         _record(scenario, workspace, random)
@@ -162,10 +164,29 @@ def _live(scenario: ScenarioDocument, workspace: Workspace) -> None:
     by_quarter = sorted(enumerate(scenario.usage), key=lambda pair: pair[1].time)
     for quarter, of_quarter in groupby(by_quarter, key=lambda pair: quarter_floor(pair[1].time)):
         now = quarter + dt.timedelta(minutes=14)
+        _answer(scenario, workspace, until=quarter)
         events = [_event(number, usage, scenario) for number, usage in of_quarter]
         record_events(workspace=workspace, events=events, now=now)
         if quarter < scenario.until:
             attend(workspace_id=workspace.pk, now=now)
+    _answer(scenario, workspace, until=scenario.until)
+
+
+def _answer(scenario: ScenarioDocument, workspace: Workspace, *, until: dt.datetime) -> None:
+    """Give the scenario's answers up to an instant to what is asked by then; again, nothing."""
+    operator, _ = User.objects.get_or_create(email="operator@example.com", is_operator=True)
+    for given in sorted(scenario.answers, key=lambda answer: answer.at):
+        questions = workspace.overage_questions.open(given.at).filter(
+            unit__slug=given.unit, asked_at__lt=given.at
+        )
+        for question in questions if given.at < until else ():
+            answer(
+                question=question,
+                approve=given.answer == "approved",
+                answered_by=operator,
+                now=given.at,
+                reason="As the scenario says",
+            )
 
 
 def _record(scenario: ScenarioDocument, workspace: Workspace, random: Random) -> None:

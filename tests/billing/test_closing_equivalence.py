@@ -30,6 +30,7 @@ GRADUATED = {
 }
 VOLUME = GRADUATED | {"model": "volume"}
 COST_PLUS = {"model": "cost_plus", "margin_percent": "30", "surcharge_per_unit": "0.01"}
+ASK = {"policy": "ask", "up_to": "20", "answer_within": "P2D", "pricing": PER_UNIT}
 FEES: list[dict[str, Any]] = [
     {"name": "Setup", "kind": "implementation", "amount": "100", "when": "once"},
     {"name": "Base", "kind": "base", "amount": "49.99", "when": "period"},
@@ -69,6 +70,24 @@ def agree(document: dict[str, Any], random: Random) -> None:
         scenario(usage={"2026-01-05": "150", "2026-02-05": "10.5"}, fees=FEES),
         scenario(usage={"2026-02-05": "80"}, end="2026-02-11T00:00:00Z", fees=FEES),
         scenario(usage={"2026-03-05": "300"}, allowance={"rollover_max": "150"}),
+        scenario(
+            overage=ASK,
+            usage={
+                "2026-01-05": "110",
+                "2026-01-06": "15",
+                "2026-01-06T18:15:00": "1",
+                "2026-01-08": "9",
+                "2026-02-05": "130",
+                "2026-02-06": "7",
+                "2026-03-05": "107",
+                "2026-03-07": "3",
+                "2026-03-09": "5",
+            },
+            answers=[
+                {"unit": "page", "at": "2026-01-06T18:07:00Z", "answer": "refused"},
+                {"unit": "page", "at": "2026-02-06T12:07:00Z", "answer": "approved"},
+            ],
+        ),
         scenario(usage={"2026-01-05": "99"}, plan={"minimum_commitment": "20"}),
         scenario(
             start="2026-01-10T00:00:00Z",

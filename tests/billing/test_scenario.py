@@ -116,7 +116,22 @@ class TestReading:
         ("plan/allowances/0/unit", ..., "plan.allowances[0].unit: missing"),
         ("plan/allowances/0/included", "-1", "plan.allowances[0].included: must not be negative"),
         ("plan/allowances/0/overage", ..., "plan.allowances[0].overage: missing"),
-        ("plan/allowances/0/overage/policy", "ask", 'overage.policy: "ask" waits for the answer'),
+        ("plan/allowances/0/overage/policy", "ask", "plan.allowances[0].overage.up_to: missing"),
+        (
+            "plan/allowances/0/overage",
+            {"policy": "ask", "up_to": "5", "answer_within": "soon"},
+            "plan.allowances[0].overage.answer_within: must be a duration",
+        ),
+        (
+            "plan/allowances/0/overage",
+            {"policy": "ask", "up_to": "5"},
+            "plan.allowances[0].overage.pricing: missing: what is billed",
+        ),
+        (
+            "answers",
+            [{"unit": "conversation", "at": "2026-01-03T12:00:00Z", "answer": "maybe"}],
+            "answers[0].answer: must be one of approved, refused",
+        ),
         ("plan/allowances/0/overage/policy", "stop", "overage.policy: must be one of block, bill"),
         ("plan/allowances/0/overage/pricing", ..., "overage.pricing: missing: what is billed"),
         ("plan/allowances/0/overage/at", "5", "plan.allowances[0].overage.at: unknown key"),
@@ -268,6 +283,9 @@ class TestPlansAlone:
              "overage": {"policy": "bill", "cap_amount": "99",
                          "pricing": {"model": "package", "package_size": "10",
                                      "package_amount": "3.5"}}},
+            {"unit": "answer", "included": "5", "rollover_max": "0", "prorate": True,
+             "overage": {"policy": "ask", "up_to": "20", "answer_within": "P2D",
+                         "pricing": {"model": "per_unit", "unit_amount": "0.1"}}},
         ],
         "top_ups": [
             {"unit": "page", "name": "50 pages", "quantity": "50", "price": "4",

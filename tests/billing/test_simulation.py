@@ -607,3 +607,38 @@ def test_totals_are_sums_of_lines():
     for period in result.periods:
         assert period.total == sum(line.amount for line in period.lines)
     assert result.total == Decimal("4077.00")
+
+
+ASK = {
+    "policy": "ask",
+    "up_to": "20",
+    "answer_within": "P2D",
+    "pricing": {"model": "per_unit", "unit_amount": "0.10"},
+}
+ASKED_ON_THE_5TH = {"2026-01-05": "110", "2026-01-06": "30", "2026-01-09": "7"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "billed"),
+    [
+        ([], "2.00"),  # timed out: the 20 that are let in meanwhile
+        ([("2026-01-05T18:00:00Z", "refused")], "1.00"),
+        ([("2026-01-05T18:00:00Z", "approved")], "4.70"),
+        ([("2026-01-07T12:00:00Z", "approved")], "2.70"),  # 40 before, 20 of them; then 7
+        ([("2026-01-07T12:15:00Z", "approved")], "2.00"),  # too late
+        ([("2026-01-04T12:00:00Z", "approved")], "2.00"),  # nobody had asked
+        ([("2026-01-06T18:00:00Z", "refused"), ("2026-01-06T19:00:00Z", "approved")], "2.00"),
+    ],
+)
+def test_a_scenario_says_what_is_answered_when_the_client_is_asked(answers, billed):
+    result = run(
+        scenario(
+            overage=ASK,
+            usage=ASKED_ON_THE_5TH,
+            answers=[{"unit": "page", "at": at, "answer": said} for at, said in answers],
+            **DAYS_31,
+        )
+    )
+
+    assert lines(result, "overage") == [("overage", billed)]
+    assert unit(result, 0, "used", "included", "overage") == ("147", "100", "47")
