@@ -27,6 +27,7 @@ from billing.models import (
     Invoice,
     InvoiceDocument,
     Mail,
+    OverageQuestion,
     Payment,
     StripeEvent,
     TopUpRequest,
@@ -99,6 +100,8 @@ def _to_do(
     failed = stuck.exclude(close_error="").count()
     statements = _failed(request, StatementDocument, "Failed statements")
     seldom = [statements, _unbilled(request), _conflicts(request), _stripe_events(request)]
+    questions = _questions(request, moment)
+    seldom = [statements, _unbilled(request), _conflicts(request), questions]
     return [
         *(figure for figure in seldom if figure.level),
         Figure(
@@ -151,6 +154,18 @@ def _to_do(
             icon="mail_off",
         ),
     ]
+
+
+def _questions(request: HttpRequest, moment: dt.datetime) -> Figure:
+    found = visible(request, OverageQuestion).open(moment).count()
+    return Figure(
+        "Clients asked",
+        str(found),
+        list_url(OverageQuestion, asked="open"),
+        "whether usage goes on past the package; no answer yet",
+        level="warning" if found else "",
+        icon="contact_support",
+    )
 
 
 def _failed(request: HttpRequest, model: type[RenderedDocument], name: str) -> Figure:

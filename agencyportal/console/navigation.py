@@ -50,6 +50,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Alerts", "notifications", "billing_alert_changelist"),
             Entry("Alert rules", "notification_settings", "billing_alertrule_changelist"),
             Entry("Reservations", "lock_clock", "billing_reservation_changelist"),
+            Entry("Questions", "contact_support", "billing_overagequestion_changelist"),
             Entry("Caps", "vertical_align_top", "billing_cap_changelist"),
         ),
     ),

@@ -21,6 +21,7 @@ from billing.models import (
     CreditGrant,
     GrantRevocation,
     Invoice,
+    OverageQuestion,
     Payment,
     PlanAllowance,
     PlanDiscount,
@@ -202,6 +203,23 @@ def running_units(client: Client, now: dt.datetime) -> list[UsageWindow]:
         .filter(start__lte=now, end__gt=now)
         .select_related("workspace", "unit")
         .order_by("workspace__name", "workspace_id", "unit__plural", "unit_id")
+    )
+
+
+def units(client: Client, now: dt.datetime) -> list[UsageUnit]:
+    """The units that are counted now in any workspace of the client."""
+    running = UsageWindow.objects.for_client(client).filter(start__lte=now, end__gt=now)
+    return list(UsageUnit.objects.filter(pk__in=running.values("unit")).order_by("plural", "pk"))
+
+
+def questions(client: Client) -> QuerySet[OverageQuestion]:
+    """What was asked about going on past the package, the latest first."""
+    return (
+        OverageQuestion.objects.for_client(client)
+        .select_related(
+            "client", "workspace__client", "unit", "period__plan_version", "answer__answered_by"
+        )
+        .order_by("-asked_at", "-pk")
     )
 
 

@@ -36,10 +36,14 @@ class TermsInWords:
         """What happens once everything is used up."""
         if allowance is None:
             return self._last_resort(PlanAllowance.Policy.NOTIFY, "")
-        if allowance.policy == PlanAllowance.Policy.ASK:
-            return _("Once everything is used up, you are asked before it goes on.")
         overage = overage_of(allowance)
         price = self._price(overage.pricing, unit, allowance.cap_amount)
+        if overage.ask is not None:
+            return _(
+                "Once everything is used up, you are asked whether it goes on: %(price)s. Until "
+                "you answer, up to %(up_to)s more are let in at that price; without an answer the "
+                "service pauses."
+            ) % {"price": price, "up_to": self.writing.quantity(overage.ask.up_to)}
         if (auto := overage.auto_top_up) is None:
             return self._last_resort(overage.policy, price)
         sentences = [
@@ -61,6 +65,10 @@ class TermsInWords:
         if not overage.is_charged:
             return ""
         return self._price(overage.pricing, unit, allowance.cap_amount)
+
+    def price_alone(self, allowance: PlanAllowance, unit: UsageUnit) -> str:
+        """The price of usage beyond everything, without its cap."""
+        return self._price(overage_of(allowance).pricing, unit, None)
 
     def expiry(self, band: TopUpBand) -> str:
         """How long a band lasts, as a rule."""

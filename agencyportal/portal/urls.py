@@ -3,7 +3,16 @@
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from agencyportal.portal.brand import brand
-from agencyportal.portal.views import alerts, invoices, requests, terms, top_ups, usage
+from agencyportal.portal.views import (
+    alerts,
+    caps,
+    invoices,
+    questions,
+    requests,
+    terms,
+    top_ups,
+    usage,
+)
 
 app_name = "portal"
 
@@ -12,6 +21,10 @@ OFFER = "top-ups/<int:workspace_id>/<int:band_id>/"
 client_pages = [
     path("", usage.usage, name="usage"),
     path("usage/<int:period_id>/<int:unit_id>/", usage.where_it_went, name="explained"),
+    path("questions/<int:question_id>/", questions.question, name="question"),
+    path("questions/<int:question_id>/answer/", questions.answer, name="answer"),
+    path("limits/", caps.caps, name="caps"),
+    path("limits/own/", caps.set_own, name="caps_own"),
     path("top-ups/", top_ups.top_ups, name="top_ups"),
     path("top-ups/bought/<int:purchase_id>/", top_ups.bought, name="bought"),
     path("top-ups/requests/<int:request_id>/", requests.request_page, name="request"),

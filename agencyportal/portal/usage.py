@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from agencyportal.core.periods import local_date
 from agencyportal.portal import charts, selectors
+from agencyportal.portal.caps import stops_at
 from agencyportal.portal.forecast import best_band, is_near
 from agencyportal.portal.offers import Offer
 from agencyportal.portal.selectors import LabelSum
@@ -22,6 +23,7 @@ from agencyportal.portal.visits import Visit
 from billing.models import PlanAllowance, TopUpBand
 from billing.pace import Forecast, forecast
 from billing.selectors import Balance, balances
+from billing.selectors.caps import CapUse
 from billing.waterfall import INCLUDED_KINDS, GrantKind
 from clients.models import Workspace
 
@@ -75,6 +77,8 @@ class UnitCard:
     facts: list[tuple[str, str]]
     resets: str
     policy: str
+    asking: str
+    stops: str
     estimate: str
     meter: SafeString
     meter_words: str
@@ -101,8 +105,10 @@ class WorkspaceCard:
     cards: list[UnitCard]
 
 
-def workspace_cards(visit: Visit, workspaces: Sequence[Workspace]) -> list[WorkspaceCard]:
-    """The cards of some workspaces. The number of queries grows with workspaces and units alone."""
+def workspace_cards(
+    visit: Visit, workspaces: Sequence[Workspace], caps: Sequence[CapUse] = ()
+) -> list[WorkspaceCard]:
+    """The cards of some workspaces. ``caps``: those of the client and its workspaces. The number of queries grows with workspaces and units alone."""
     found = {row.pk: balances(workspace=row, now=visit.now) for row in workspaces}
     every = [balance for rows in found.values() for balance in rows]
     versions = {balance.period.plan_version_id for balance in every}
@@ -125,6 +131,11 @@ def workspace_cards(visit: Visit, workspaces: Sequence[Workspace]) -> list[Works
                 ],
                 held=held.get((workspace.pk, balance.unit.pk), ZERO),
                 labels=labels.get((workspace.pk, balance.unit.pk), []),
+                caps=[
+                    cap
+                    for cap in caps
+                    if cap.unit == balance.unit and cap.workspace in (None, workspace)
+                ],
             ).card()
             for balance in found[workspace.pk]
         ]
@@ -163,11 +174,13 @@ class _Unit:
         bands: Sequence[TopUpBand],
         held: Decimal,
         labels: Sequence[LabelSum],
+        caps: Sequence[CapUse],
     ) -> None:
         self.visit, self.writing = visit, visit.writing
         self.workspace, self.balance, self.unit = workspace, balance, balance.unit
         self.period, self.result = balance.period, balance.result
         self.allowance, self.held, self.labels = allowance, held, labels
+        self.caps = caps
         self.first, self.last = _span(balance)
         self.granted = balance.granted
         self.top_ups = balance.granted_as({GrantKind.TOP_UP})
@@ -201,6 +214,8 @@ class _Unit:
             facts=list(self._facts()),
             resets=self._resets(),
             policy=self._words().policy(self.allowance, unit),
+            asking=self._asking(),
+            stops=stops_at(self.visit, self.caps),
             estimate=self._estimate(coming),
             meter=_svg(
                 charts.meter(
@@ -226,6 +241,15 @@ class _Unit:
             notice=self._notice(coming),
             offers=self.offers,
         )
+
+    def _asking(self) -> str:
+        """Where the client is asked first: how that stands."""
+        return {
+            "open": _("You are asked now, and nobody has answered yet."),
+            "approved": _("You agreed for this period: it goes on."),
+            "refused": _("You refused for this period: nothing beyond is let in."),
+            "timed_out": _("Nobody answered in time: nothing beyond is let in this period."),
+        }.get(self.balance.asking(self.visit.now), "")
 
     def _words(self) -> TermsInWords:
         return TermsInWords(

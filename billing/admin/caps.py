@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.timezone import now
 
 from agencyportal.core.admin import ReadOnlyAdmin, extend
 from agencyportal.core.admin_columns import money, quantity, told
@@ -83,18 +85,48 @@ class SetCap(BillingDialog):
         return f"{cap}: {limit(cap)} from now on."
 
 
+def caps_panel(request: HttpRequest, row: Any) -> str:
+    """The caps over a workspace, or those of a client and its workspaces, and how far each is
+    used; nothing where there are none."""
+    moment = now()
+    if isinstance(row, Workspace):
+        uses = caps_over(workspace=row, now=moment)
+    else:
+        uses = caps_of_client(client=row, now=moment)
+    context = {"caps": [ShownCap(use) for use in uses]}
+    return render_to_string("admin/caps.html", context, request=request) if uses else ""
+
+
+class ShownCap:
+    """A cap as the panel draws it."""
+
+    def __init__(self, use: CapUse) -> None:
+        self.whose = _whose(use)
+        self.state = _state(use)
+        self.left = _shown(use, use.left)
+        self.month = f"{use.month:%B %Y}"
+        self.percent = int(use.share * FULL)
+        self.width = min(self.percent, FULL)
+        self.level = "over" if self.percent >= FULL else "near" if self.percent >= NEAR else "fine"
+
+
+FULL: Final = 100
+NEAR: Final = 80
+
+
 def _whose(use: CapUse) -> str:
     what = use.unit.plural if use.unit else CapKind(use.kind).label
     return f"{use.workspace or use.client or 'All clients'} · {what}"
 
 
 def _state(use: CapUse) -> str:
-    def shown(amount: Decimal) -> str:
-        return quantity(amount) if use.kind == CapKind.UNITS else money(amount, use.currency)
-
-    held = f", {shown(use.held)} held" if use.held else ""
+    held = f", {_shown(use, use.held)} held" if use.held else ""
     who = " (the client's own)" if use.set_by == Cap.SetBy.CLIENT else ""
-    return f"{shown(use.used)} of {shown(use.limit)} used{held}{who}"
+    return f"{_shown(use, use.used)} of {_shown(use, use.limit)} used{held}{who}"
+
+
+def _shown(use: CapUse, amount: Decimal) -> str:
+    return quantity(amount) if use.kind == CapKind.UNITS else money(amount, use.currency)
 
 
 @told("Limit")
@@ -130,5 +162,5 @@ class CapAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related(*self.list_select_related)
 
 
-extend(Workspace, dialogs=(SetCap,))
-extend(Client, dialogs=(SetCap,))
+extend(Workspace, dialogs=(SetCap,), panels=(caps_panel,))
+extend(Client, dialogs=(SetCap,), panels=(caps_panel,))

@@ -72,6 +72,9 @@ class FeeInline(PartInline):
 @told("Beyond it")
 def overage(allowance: PlanAllowance) -> str:
     words = str(allowance.get_policy_display())
+    if allowance.policy == PlanAllowance.Policy.ASK:
+        up_to = quantity(Decimal(allowance.policy_options["up_to"]))
+        words = f"Ask the client, {up_to} let in meanwhile"
     currency = allowance.version.plan.currency
     price = pricing_in_words(allowance.pricing, currency)
     cap = f", at most {money(allowance.cap_amount, currency)}" if allowance.cap_amount else ""

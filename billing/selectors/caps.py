@@ -89,6 +89,12 @@ def caps_of_client(*, client: Client, now: dt.datetime) -> list[CapUse]:
     return _uses(Cap.objects.for_client(client), client.periods.all(), now)[::-1]
 
 
+def own_caps_of_client(*, client: Client, now: dt.datetime) -> list[CapUse]:
+    """The caps that a client has set itself, whether or not the agency's are smaller."""
+    own = Cap.objects.for_client(client).filter(set_by=Cap.SetBy.CLIENT)
+    return _uses(own, client.periods.all(), now)[::-1]
+
+
 def caps_of_agency(*, agency_id: int, now: dt.datetime) -> list[CapUse]:
     """The agency's own caps, over all of its clients."""
     caps = Cap.objects.for_agency(agency_id).filter(client=None)

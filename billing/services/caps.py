@@ -47,6 +47,7 @@ def set_cap(
     unit: UsageUnit | None = None,
     currency: str = "",
     effective_from: dt.datetime | None = None,
+    for_client: bool = False,
 ) -> Cap:
     """Limit what a workspace, a client or an agency may come to in a period, from a date on.
 
@@ -54,7 +55,7 @@ def set_cap(
     in units of ``unit``, or in the client's currency (of an agency's own: in ``currency``, over
     the clients that are invoiced in it); None lifts the cap. ``effective_from``: by default now.
     Whoever has a part in the agency sets the agency's caps, a client's admin the client's own;
-    both hold. The limit that holds already is not written again.
+    both hold. ``for_client``: the client's own, also by somebody who could set the agency's. The limit that holds already is not written again.
 
     Raises RefusedError, by field, for a scope that contradicts itself, for somebody who may not,
     and for a client's cap above the agency's. Commits on its own.
@@ -76,7 +77,7 @@ def set_cap(
     else:
         cap.amount = limit
     _refuse_unfit(cap, limit, now)
-    cap.set_by = _setter(cap, set_by)
+    cap.set_by = _setter(cap, set_by, for_client=for_client)
     _refuse_above_the_agencys(cap, limit, now)
     make_missing(_balances_of(cap, now))
     return _write(cap, limit)
@@ -179,12 +180,14 @@ def _refuse_unfit(cap: Cap, limit: Decimal | None, now: dt.datetime) -> None:
         )
 
 
-def _setter(cap: Cap, user: User | None) -> Cap.SetBy:
+def _setter(cap: Cap, user: User | None, *, for_client: bool) -> Cap.SetBy:
     """On whose behalf; None is the portal itself, for the agency."""
-    if user is None or powers_of(user).may(Power.ACT, cap.agency_id):
+    acts = user is None or powers_of(user).may(Power.ACT, cap.agency_id)
+    if acts and not for_client:
         return Cap.SetBy.AGENCY
     is_admin = (
         cap.client_id is not None
+        and user is not None
         and user.is_active
         and user.client_memberships.filter(
             client=cap.client_id, role=ClientMember.Role.ADMIN

@@ -38,11 +38,15 @@ def queue_question_mail(*, question: OverageQuestion, balance: Balance, now: dt.
     return queue_mail(mail)
 
 
-def most_until_answered(overage: OverageDocument, up_to: Decimal, currency: str) -> Decimal | None:
-    """What is charged at most until a question is answered; None where that depends on cost."""
+def most_until_answered(
+    overage: OverageDocument, up_to: Decimal, currency: str, *, cap: Decimal | None = None
+) -> Decimal | None:
+    """What is charged at most until a question is answered; None where that depends on cost.
+    ``cap``: the most in a period, where ``overage`` does not say it itself."""
+    cap = overage.cap_amount if cap is None else cap
     if overage.pricing is None or isinstance(overage.pricing, CostPlus):
-        return overage.cap_amount
-    return overage_price(overage.pricing, up_to, currency=currency, cap_amount=overage.cap_amount)
+        return cap
+    return overage_price(overage.pricing, up_to, currency=currency, cap_amount=cap)
 
 
 def _context(question: OverageQuestion, balance: Balance) -> dict[str, Any]:

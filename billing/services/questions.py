@@ -192,11 +192,12 @@ def refusal_of(
         return "", {}
     question = question_about(workspace=workspace, unit=unit, now=now)
     found = state_in_words(question, now)
+    state = "not_asked" if question is None else question.state(now)
     words = {
         "open": "{client} was asked whether it goes on, and can answer in the portal until "
         "{until:%Y-%m-%d %H:%M} UTC.",
         "refused": "{client} was asked whether it goes on, and refused.",
         "timed_out": "{client} was asked whether it goes on, and did not answer in time.",
-    }.get(found["state"], "{client} is asked whether it goes on once the package is used up.")
+    }.get(state, "{client} is asked whether it goes on once the package is used up.")
     until = now if question is None else question.answer_by
     return " " + words.format(client=workspace.client, until=until), found

@@ -95,8 +95,7 @@ class _OpenUnit:
 def settle_units(
     periods: Sequence[BillingPeriod], terms: Mapping[int, Terms], *, now: dt.datetime
 ) -> list[UnitSettlement]:
-    """The settlement of every unit of the periods' packages, from counted quarters and stored
-    grants. ``terms``: of their plan versions, by id."""
+    """The settlement of every unit of the periods' packages. ``terms``: of their versions, by id."""
     units = list(_open_units(periods, terms))
     _count(units)
     _complete_allowances(units, now)

@@ -6,17 +6,20 @@ import pytest
 from django.urls import get_resolver
 
 from agencyportal.portal.urls import client_pages
-from billing.models import TopUpPurchase, TopUpRequest
+from billing.models import OverageQuestion, TopUpPurchase, TopUpRequest
 from billing.services.purchases import buy_on_account
 from billing.services.requests import ask_for_top_up
 from clients.models import ClientMember
 
 from .conftest import NOON
 
-WRITES = {"approve", "decline", "buy", "ask", "alerts_read", "alerts_own"}
+WRITES = {"approve", "decline", "buy", "ask", "alerts_read", "alerts_own", "answer", "caps_own"}
 """Paths that take a form, and send whoever only looks back to the page it is on."""
 
-PAGES = ("", "top-ups/", "invoices/", "package/", "alerts/")
+OWN_PAGES = {"usage", "top_ups", "invoices", "package"}
+"""Paths that every client has."""
+
+PAGES = ("", "top-ups/", "invoices/", "package/", "alerts/", "limits/")
 
 
 @pytest.fixture
@@ -30,6 +33,16 @@ def paths(story, invoice, client_viewer) -> dict[str, str]:
     offer = f"top-ups/{story.workspace.pk}/{story.volume.pk}/"
     period = story.workspace.periods.order_by("start")[0]
     unit = story.growth.unit
+    question = OverageQuestion.objects.create(
+        agency=story.client.agency,
+        client=story.client,
+        workspace=story.workspace,
+        period=period,
+        unit=unit,
+        up_to=20,
+        asked_at=NOON,
+        answer_by=period.end,
+    )
     found = {
         "usage": "",
         "explained": f"usage/{period.pk}/{unit.pk}/",
@@ -48,6 +61,10 @@ def paths(story, invoice, client_viewer) -> dict[str, str]:
         "alerts": "alerts/",
         "alerts_read": "alerts/read/",
         "alerts_own": "alerts/own/",
+        "question": f"questions/{question.pk}/",
+        "answer": f"questions/{question.pk}/answer/",
+        "caps": "limits/",
+        "caps_own": "limits/own/",
     }
     return {name: story.url(path) for name, path in found.items()}
 
@@ -76,7 +93,7 @@ def test_another_client_of_the_same_agency_is_an_outsider(paths, birch, browse, 
         assert browser.get(path).status_code == 404, path
     mine = f"/portal/{birch.pk}/"
     for name, path in paths.items():
-        if name not in {"usage", "top_ups", "invoices", "package"} and "alerts" not in name:
+        if name not in OWN_PAGES and "alerts" not in name and "caps" not in name:
             elsewhere = mine + path.split("/", 3)[3]
             assert browser.get(elsewhere).status_code == 404, elsewhere
             assert browser.post(elsewhere).status_code in (404, 405), elsewhere

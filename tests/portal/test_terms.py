@@ -100,7 +100,15 @@ def test_policies_are_sentences(words):
 
     assert "the service pauses until it resets or a top-up is bought" in said("block")
     assert "goes on at no extra charge, and Northwind is told" in said("notify")
-    assert said("ask") == "Once everything is used up, you are asked before it goes on."
+    pricing = {"model": "per_unit", "unit_amount": "0.10"}
+    row = PlanAllowance(
+        policy="ask", policy_options={"up_to": "20"}, pricing=pricing, included=Decimal(1)
+    )
+    assert words.policy(row, UNIT) == (
+        "Once everything is used up, you are asked whether it goes on: $0.10 for each further "
+        "conversation. Until you answer, up to 20 more are let in at that price; without an "
+        "answer the service pauses."
+    )
     assert said(
         "top_up", top_up="Growth 500", at="50", max_count=2, max_amount="120", then="block"
     ).startswith(

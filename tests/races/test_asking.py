@@ -15,6 +15,7 @@ from billing.services.attention import attend
 from billing.services.questions import answer
 from billing.services.reservations import commit_reservation, reserve
 from clients.models import ClientMember, User, Workspace
+from clients.services import windows
 from clients.services.people import add_client_member
 from clients.services.recording import SubmittedEvent, record_events
 from tests.billing.plan_samples import NEW_YORK_2026, allowance, starter
@@ -158,7 +159,7 @@ def test_without_the_lock_both_believe_that_they_are_first(
 
     call(workspace, conversation, -1, NOW)
     question = OverageQuestion.objects.get()
-    monkeypatch.setattr(questions.windows, "lock_workspace", unlocked)
+    monkeypatch.setattr(windows, "lock_workspace", unlocked)
     monkeypatch.setattr(questions, "_is_over", both_have_looked)
 
     results = at_once(
@@ -185,7 +186,7 @@ def test_without_the_lock_more_gets_in_after_a_refusal(monkeypatch, workspace, c
 
     assert call(workspace, conversation, -2, LATER) is not None
     with monkeypatch.context() as patched:
-        patched.setattr(questions.windows, "lock_workspace", unlocked)
+        patched.setattr(windows, "lock_workspace", unlocked)
         answer(question=question, approve=False, answered_by=admin, now=LATER)
 
     results = at_once(CALLERS, lambda number: call(workspace, conversation, number, LATER))

@@ -123,6 +123,9 @@ ADMIN: dict[str, Rights] = {
     "billing.LateSettlement": READ,
     "billing.Mail": READ,
     "billing.MarginRule": Rights(adds=ACTS),
+    "billing.OverageQuestion": Rights(
+        dialogs=(("approve", ACTS), ("refuse", ACTS)), row=(("answer", None),)
+    ),
     "billing.Payment": READ,
     "billing.PeriodUsage": Rights(views=(("explain", {}),)),
     "billing.Plan": READ,
@@ -269,6 +272,12 @@ PAGES: dict[str, Page] = {
     "portal:alerts": _read_by_clients(),
     "portal:alerts_read": Page(CLIENTS, status=302, args=_client, posts=CLIENTS),
     "portal:alerts_own": Page(CLIENTS, status=302, args=_client, posts=_DECIDES, refused=403),
+    "portal:question": _read_by_clients(_of("overage_questions")),
+    "portal:answer": Page(
+        CLIENTS, status=302, args=_of("overage_questions"), posts=_DECIDES, refused=403
+    ),
+    "portal:caps": _read_by_clients(),
+    "portal:caps_own": Page(CLIENTS, status=302, args=_client, posts=_DECIDES, refused=403),
     "portal:bought": _read_by_clients(_of("purchases")),
     "portal:request": _read_by_clients(_of("top_up_requests")),
     "portal:invoice": _read_by_clients(_of("invoices", **_ISSUED)),

@@ -24,6 +24,8 @@ from billing.models import (
     Invoice,
     InvoiceDocument,
     MarginRule,
+    OverageAnswer,
+    OverageQuestion,
     Payment,
     StripeCustomer,
     StripeEvent,
@@ -337,6 +339,7 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
         )
     for key in ("held", "held too"):
         reserve(workspace=workspace, unit=unit, quantity=Decimal(3), now=now, key=key)
+    _ask(deployment, unit, now)
     _late(workspace, unit, owner, now)
     _alert(deployment, unit, owner, now)
     _webhook(deployment, owner, now)
@@ -364,6 +367,30 @@ def _hesitate(workspace: Workspace, owner: User, now: dt.datetime) -> None:
     leaves = workspace.periods.get(start__lte=now, end__gt=now).end
     end(subscription=subscription, end=leaves, now=now, ended_by=owner, reason="They leave")
     keep(subscription=subscription, now=now, kept_by=owner, reason="They stay")
+
+
+def _ask(deployment: Deployment, unit: UsageUnit, now: dt.datetime) -> None:
+    """Their admins were asked whether usage goes on: before, and now."""
+    workspace = deployment.workspace
+    for period in workspace.periods.filter(start__lte=now).order_by("start"):
+        question = OverageQuestion.objects.create(
+            agency=workspace.agency,
+            client=deployment.client,
+            workspace=workspace,
+            period=period,
+            unit=unit,
+            up_to=Decimal(20),
+            asked_at=period.start,
+            answer_by=period.end,
+        )
+        if period.end <= now:
+            OverageAnswer.objects.create(
+                question=question,
+                verdict="approved",
+                answered_at=period.start,
+                answered_by=deployment.admin,
+                reason="Please",
+            )
 
 
 def _webhook(deployment: Deployment, owner: User, now: dt.datetime) -> None:

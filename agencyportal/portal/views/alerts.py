@@ -12,9 +12,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 from agencyportal.portal import selectors
 from agencyportal.portal.alerts import rules_in_words
 from agencyportal.portal.own_alerts import OwnAlertsForm
+from agencyportal.portal.questions import waiting
 from agencyportal.portal.tables import AlertTable
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
+from billing.selectors.questions import open_questions
 from billing.services.alert_reading import mark_read, unread_by_client
 
 
@@ -66,6 +68,7 @@ def _page(request: HttpRequest, visit: Visit, form: OwnAlertsForm | None) -> Htt
         "alerts": AlertTable(page.object_list, visit=visit, caption=_("Alerts so far"), new=new),
         "up_to": told.aggregate(last=Max("pk"))["last"] if visit.unread_alerts else None,
         "form": form,
+        "waiting": waiting(visit, open_questions(visit.client, now=visit.now)),
     }
     return show(request, visit, "portal/alerts.html", context, section="alerts")
 

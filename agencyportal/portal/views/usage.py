@@ -11,11 +11,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from agencyportal.portal import explained, selectors
+from agencyportal.portal.caps import cap_rows
+from agencyportal.portal.questions import waiting
 from agencyportal.portal.tables import AlertTable
 from agencyportal.portal.usage import notices, workspace_cards
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
+from billing.selectors.caps import caps_of_client
 from billing.selectors.explaining import explain
+from billing.selectors.questions import open_questions
 from clients.models import UsageUnit, User
 
 WORKSPACES_PER_PAGE = 8
@@ -40,7 +44,8 @@ def start(request: HttpRequest) -> HttpResponse:
 def usage(request: HttpRequest, visit: Visit) -> HttpResponse:
     """What was used, what is left and why, for every workspace."""
     page = page_of(request, selectors.workspaces(visit.client), WORKSPACES_PER_PAGE)
-    cards = workspace_cards(visit, list(page.object_list))
+    caps = caps_of_client(client=visit.client, now=visit.now)
+    cards = workspace_cards(visit, list(page.object_list), caps)
     alerts = AlertTable(
         selectors.alerts(visit.client)[:RECENT_ALERTS], visit=visit, caption="", show_header=True
     )
@@ -49,6 +54,8 @@ def usage(request: HttpRequest, visit: Visit) -> HttpResponse:
         "cards": cards,
         "notices": list(notices(cards)),
         "alerts": alerts,
+        "caps": cap_rows(visit, caps),
+        "waiting": waiting(visit, open_questions(visit.client, now=visit.now)),
         "platform": selectors.platform(),
     }
     return show(request, visit, "portal/usage.html", context, section="usage")

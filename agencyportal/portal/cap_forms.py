@@ -1,0 +1,82 @@
+"""The form in which a client's admin limits what the client itself uses and spends."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from agencyportal.core.money import minor_digits
+from agencyportal.portal import selectors
+from agencyportal.portal.visits import Visit
+from clients.models import CapKind, UsageUnit, Workspace
+
+SPEND = "spend"
+
+
+class CapForm(forms.Form):
+    """Where, of what, and how much; ``lift`` instead takes the client's own limit away."""
+
+    where = forms.ChoiceField(label=_("Where"), required=False)
+    what = forms.ChoiceField(label=_("Of what"))
+    limit = forms.DecimalField(
+        label=_("Stops at"),
+        max_digits=15,
+        decimal_places=6,
+        min_value=Decimal(0),
+        required=False,
+        help_text=_("Units, or money before tax."),
+    )
+    lift = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, visit: Visit, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.label_suffix = ""
+        self.visit = visit
+        self._spaces = {str(row.pk): row for row in selectors.workspaces(visit.client)}
+        self._units = {str(row.pk): row for row in selectors.units(visit.client, visit.now)}
+        everywhere: list[tuple[str, Any]] = [("", _("All workspaces together"))]
+        self.fields["where"] = forms.ChoiceField(
+            label=_("Where"),
+            required=False,
+            choices=[*everywhere, *((key, row.name) for key, row in self._spaces.items())],
+        )
+        money = _("Money: top-ups and usage beyond the package")
+        self.fields["what"] = forms.ChoiceField(
+            label=_("Of what"),
+            choices=[
+                (SPEND, money),
+                *((key, row.plural.capitalize()) for key, row in self._units.items()),
+            ],
+        )
+
+    @property
+    def lifts(self) -> bool:
+        return bool(self.cleaned_data.get("lift"))
+
+    @property
+    def workspace(self) -> Workspace | None:
+        return self._spaces.get(self.cleaned_data["where"])
+
+    @property
+    def unit(self) -> UsageUnit | None:
+        return self._units.get(self.cleaned_data["what"])
+
+    @property
+    def kind(self) -> str:
+        return (CapKind.SPEND if self.unit is None else CapKind.UNITS).value
+
+    def clean(self) -> dict[str, Any]:
+        said: dict[str, Any] = super().clean() or self.cleaned_data
+        limit = said.get("limit")
+        if said.get("lift") or "limit" in self.errors:
+            return said
+        if limit is None:
+            self.add_error("limit", _("Say where it stops."))
+        elif said.get("what") == SPEND:
+            digits = minor_digits(self.visit.client.currency)
+            if limit != round(limit, digits):
+                self.add_error("limit", _("Finer than the currency has."))
+        return said
