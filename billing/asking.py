@@ -58,10 +58,12 @@ class Asked:
             return quarter_floor(self.answered_at)
         return quarter_ceil(self.answered_at)
 
-    def cut(self, edges: Sequence[datetime]) -> list[datetime]:
-        """The edges of stretches of a period, with the instant from which the answer decides."""
-        is_within = edges[0] < self.turns_at < edges[-1]
-        return sorted({*edges, self.turns_at}) if is_within else list(edges)
+
+def cut(edges: Sequence[datetime], asked: Asked | None) -> list[datetime]:
+    """The edges of stretches of a period, with the instant from which an answer decides."""
+    if asked is None or not edges[0] < asked.turns_at < edges[-1]:
+        return list(edges)
+    return sorted({*edges, asked.turns_at})
 
 
 def answer_by(asked_at: datetime, within: str, period_end: datetime, timezone: str) -> datetime:

@@ -32,6 +32,7 @@ from billing.models import (
     StripeEvent,
     TopUpRequest,
 )
+from billing.models.questions import OverageQuestionQuerySet
 from billing.selectors.limits import entitlements, near_limit
 from billing.services.alert_reading import unread_by_agencies
 from clients.models import (
@@ -157,7 +158,8 @@ def _to_do(
 
 
 def _questions(request: HttpRequest, moment: dt.datetime) -> Figure:
-    found = visible(request, OverageQuestion).open(moment).count()
+    seen = cast(OverageQuestionQuerySet, visible(request, OverageQuestion))
+    found = seen.open(moment).count()
     return Figure(
         "Clients asked",
         str(found),

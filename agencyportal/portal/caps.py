@@ -13,7 +13,7 @@ from agencyportal.portal import charts
 from agencyportal.portal.visits import Visit
 from billing.models import Cap
 from billing.selectors.caps import CapUse
-from clients.models import CapKind
+from clients.models import CapKind, UsageUnit, Workspace
 
 ZERO = Decimal(0)
 
@@ -44,6 +44,11 @@ def shown_to_clients(uses: Iterable[CapUse]) -> list[CapUse]:
 def cap_rows(visit: Visit, uses: Sequence[CapUse]) -> list[CapRow]:
     """Caps of a client and its workspaces, as people read them."""
     return [_row(visit, use) for use in shown_to_clients(uses)]
+
+
+def caps_on(uses: Iterable[CapUse], workspace: Workspace, unit: UsageUnit) -> list[CapUse]:
+    """Those on one unit of one workspace."""
+    return [use for use in uses if use.unit == unit and use.workspace in (None, workspace)]
 
 
 def stops_at(visit: Visit, uses: Iterable[CapUse]) -> str:

@@ -121,3 +121,13 @@ def _said(visit: Visit, row: OverageQuestion, state: str) -> str:
     if state == "approved":
         return _("%(who)s agreed on %(when)s: what is used from then on is charged.") % values
     return _("%(who)s refused on %(when)s. What was let in before stays charged.") % values
+
+
+def how_it_stands(asking: str) -> str:
+    """Beside a unit whose client is asked first: what came of it so far."""
+    return {
+        "open": _("You are asked now, and nobody has answered yet."),
+        "approved": _("You agreed for this period: it goes on."),
+        "refused": _("You refused for this period: nothing beyond is let in."),
+        "timed_out": _("Nobody answered in time: nothing beyond is let in this period."),
+    }.get(asking, "")

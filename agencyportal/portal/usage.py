@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 
 from agencyportal.core.periods import local_date
 from agencyportal.portal import charts, selectors
-from agencyportal.portal.caps import stops_at
+from agencyportal.portal.caps import caps_on, stops_at
 from agencyportal.portal.forecast import best_band, is_near
 from agencyportal.portal.offers import Offer
+from agencyportal.portal.questions import how_it_stands
 from agencyportal.portal.selectors import LabelSum
 from agencyportal.portal.terms import TermsInWords
 from agencyportal.portal.visits import Visit
@@ -108,7 +109,8 @@ class WorkspaceCard:
 def workspace_cards(
     visit: Visit, workspaces: Sequence[Workspace], caps: Sequence[CapUse] = ()
 ) -> list[WorkspaceCard]:
-    """The cards of some workspaces. ``caps``: those of the client and its workspaces. The number of queries grows with workspaces and units alone."""
+    """The cards of some workspaces. ``caps``: those of the client and its workspaces. The number
+    of queries grows with workspaces and units alone."""
     found = {row.pk: balances(workspace=row, now=visit.now) for row in workspaces}
     every = [balance for rows in found.values() for balance in rows]
     versions = {balance.period.plan_version_id for balance in every}
@@ -131,11 +133,7 @@ def workspace_cards(
                 ],
                 held=held.get((workspace.pk, balance.unit.pk), ZERO),
                 labels=labels.get((workspace.pk, balance.unit.pk), []),
-                caps=[
-                    cap
-                    for cap in caps
-                    if cap.unit == balance.unit and cap.workspace in (None, workspace)
-                ],
+                caps=caps_on(caps, workspace, balance.unit),
             ).card()
             for balance in found[workspace.pk]
         ]
@@ -214,7 +212,7 @@ class _Unit:
             facts=list(self._facts()),
             resets=self._resets(),
             policy=self._words().policy(self.allowance, unit),
-            asking=self._asking(),
+            asking=how_it_stands(self.balance.asking(self.visit.now)),
             stops=stops_at(self.visit, self.caps),
             estimate=self._estimate(coming),
             meter=_svg(
@@ -241,15 +239,6 @@ class _Unit:
             notice=self._notice(coming),
             offers=self.offers,
         )
-
-    def _asking(self) -> str:
-        """Where the client is asked first: how that stands."""
-        return {
-            "open": _("You are asked now, and nobody has answered yet."),
-            "approved": _("You agreed for this period: it goes on."),
-            "refused": _("You refused for this period: nothing beyond is let in."),
-            "timed_out": _("Nobody answered in time: nothing beyond is let in this period."),
-        }.get(self.balance.asking(self.visit.now), "")
 
     def _words(self) -> TermsInWords:
         return TermsInWords(

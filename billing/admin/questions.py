@@ -9,10 +9,9 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from django.utils.timezone import now
-from unfold.decorators import display
 
 from agencyportal.core.admin import ReadOnlyAdmin
-from agencyportal.core.admin_columns import money, quantity, told
+from agencyportal.core.admin_columns import display, money, quantity, told
 from agencyportal.core.admin_dialogs import Dialog, DialogForm
 from agencyportal.core.admin_filters import ChoiceFilter
 from agencyportal.core.powers import Power
@@ -129,7 +128,7 @@ class RefuseForClient(AnswerOnBehalf):
 class StateFilter(ChoiceFilter):
     title = "state"
     parameter_name = "asked"
-    questions: ClassVar[dict[str, tuple[str, str]]] = {
+    questions = {
         "open": ("Waiting for an answer", "open"),
         "answered": ("Answered", "answered"),
         "timed_out": ("Not answered in time", "timed_out"),
@@ -146,7 +145,7 @@ class StateFilter(ChoiceFilter):
         return rows.filter(unanswered | models.Q(answer__verdict="timed_out"))
 
 
-@display(description="state", label=STATES)
+@display(description="state", label=dict(STATES))
 def state(question: OverageQuestion) -> tuple[str, str]:
     found = question.state(now())
     return found, WORDS[found]

@@ -55,7 +55,8 @@ def set_cap(
     in units of ``unit``, or in the client's currency (of an agency's own: in ``currency``, over
     the clients that are invoiced in it); None lifts the cap. ``effective_from``: by default now.
     Whoever has a part in the agency sets the agency's caps, a client's admin the client's own;
-    both hold. ``for_client``: the client's own, also by somebody who could set the agency's. The limit that holds already is not written again.
+    both hold. ``for_client``: the client's own, also by somebody who could set the agency's. The
+    limit that holds already is not written again.
 
     Raises RefusedError, by field, for a scope that contradicts itself, for somebody who may not,
     and for a client's cap above the agency's. Commits on its own.

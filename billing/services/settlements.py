@@ -17,7 +17,7 @@ from itertools import pairwise
 from django.db.models import Sum
 
 from agencyportal.core.money import plain
-from billing.asking import Asked, billed_of
+from billing.asking import Asked, billed_of, cut
 from billing.models import (
     BillingPeriod,
     Charge,
@@ -81,12 +81,6 @@ class _OpenUnit:
     counted: list[CountedQuarter] = field(default_factory=list)
     ahead: Decimal = ZERO
 
-    @property
-    def edges(self) -> list[dt.datetime]:
-        """Between two of these all usage burns, and is charged, alike."""
-        edges = edges_within(self.grants, bounds_of(self.period))
-        return edges if self.asked is None else self.asked.cut(edges)
-
     @cached_property
     def usage(self) -> Usage:
         return usage_of(self.counted)
@@ -95,7 +89,7 @@ class _OpenUnit:
 def settle_units(
     periods: Sequence[BillingPeriod], terms: Mapping[int, Terms], *, now: dt.datetime
 ) -> list[UnitSettlement]:
-    """The settlement of every unit of the periods' packages. ``terms``: of their versions, by id."""
+    """The settlement of every unit of the periods' packages. ``terms``: of versions, by id."""
     units = list(_open_units(periods, terms))
     _count(units)
     _complete_allowances(units, now)
@@ -122,12 +116,17 @@ def _count(units: Iterable[_OpenUnit]) -> None:
     stretches = [
         (open_unit, Stretch(open_unit.period.workspace_id, open_unit.unit.pk, start, end))
         for open_unit in units
-        for start, end in pairwise(open_unit.edges)
+        for start, end in pairwise(_edges(open_unit))
     ]
     found = counted_in([stretch for _, stretch in stretches])
     for (open_unit, _), counted in zip(stretches, found, strict=True):
         if counted is not None:
             open_unit.counted.append(counted)
+
+
+def _edges(open_unit: _OpenUnit) -> list[dt.datetime]:
+    """Between two of these all usage burns, and is charged, alike."""
+    return cut(edges_within(open_unit.grants, bounds_of(open_unit.period)), open_unit.asked)
 
 
 def _complete_allowances(units: Iterable[_OpenUnit], now: dt.datetime) -> None:
