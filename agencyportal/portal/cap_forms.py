@@ -14,19 +14,20 @@ from agencyportal.portal.visits import Visit
 from clients.models import CapKind, UsageUnit, Workspace
 
 SPEND = "spend"
+EVERYWHERE = "all"
 
 
 class CapForm(forms.Form):
     """Where, of what, and how much; ``lift`` instead takes the client's own limit away."""
 
-    where = forms.ChoiceField(label=_("Where"), required=False)
+    where = forms.ChoiceField(label=_("Where"))
     what = forms.ChoiceField(label=_("Of what"))
     limit = forms.DecimalField(
         label=_("Stops at"),
         max_digits=15,
         decimal_places=6,
         min_value=Decimal(0),
-        required=False,
+        error_messages={"required": _("Say where it stops.")},
         help_text=_("Units, or money before tax."),
     )
     lift = forms.BooleanField(required=False, widget=forms.HiddenInput)
@@ -35,12 +36,12 @@ class CapForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.label_suffix = ""
         self.visit = visit
+        self.fields["limit"].required = not self.data.get("lift")
         self._spaces = {str(row.pk): row for row in selectors.workspaces(visit.client)}
         self._units = {str(row.pk): row for row in selectors.units(visit.client, visit.now)}
-        everywhere: list[tuple[str, Any]] = [("", _("All workspaces together"))]
+        everywhere: list[tuple[str, Any]] = [(EVERYWHERE, _("All workspaces together"))]
         self.fields["where"] = forms.ChoiceField(
             label=_("Where"),
-            required=False,
             choices=[*everywhere, *((key, row.name) for key, row in self._spaces.items())],
         )
         money = _("Money: top-ups and usage beyond the package")
@@ -71,11 +72,7 @@ class CapForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         said: dict[str, Any] = super().clean() or self.cleaned_data
         limit = said.get("limit")
-        if said.get("lift") or "limit" in self.errors:
-            return said
-        if limit is None:
-            self.add_error("limit", _("Say where it stops."))
-        elif said.get("what") == SPEND:
+        if not said.get("lift") and limit is not None and said.get("what") == SPEND:
             digits = minor_digits(self.visit.client.currency)
             if limit != round(limit, digits):
                 self.add_error("limit", _("Finer than the currency has."))

@@ -72,9 +72,9 @@ def _row(visit: Visit, use: CapUse) -> CapRow:
         whose=use.workspace.name if use.workspace else _("All workspaces together"),
         about=about,
         limit=_amount(visit, use, use.limit),
-        used=_amount(visit, use, use.used),
+        used=_number(visit, use, use.used),
         held=_amount(visit, use, use.held) if use.held else "",
-        left=_amount(visit, use, use.left),
+        left=_number(visit, use, use.left),
         month=visit.writing.month(use.month),
         set_by=_("You") if is_own else visit.agency.name,
         is_own=is_own,
@@ -84,9 +84,15 @@ def _row(visit: Visit, use: CapUse) -> CapRow:
                 use.limit or Decimal(1),
             )
         ),
-        where="" if use.workspace is None else str(use.workspace.pk),
+        where="all" if use.workspace is None else str(use.workspace.pk),
         what="spend" if use.unit is None else str(use.unit.pk),
     )
+
+
+def _number(visit: Visit, use: CapUse, amount: Decimal) -> str:
+    if use.unit is not None:
+        return visit.writing.quantity(amount)
+    return visit.writing.price(amount, use.currency)
 
 
 def _amount(visit: Visit, use: CapUse, amount: Decimal) -> str:

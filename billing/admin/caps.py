@@ -162,5 +162,5 @@ class CapAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).select_related(*self.list_select_related)
 
 
-extend(Workspace, dialogs=(SetCap,), panels=(caps_panel,))
-extend(Client, dialogs=(SetCap,), panels=(caps_panel,))
+extend(Workspace, dialogs=(SetCap,))
+extend(Client, dialogs=(SetCap,))

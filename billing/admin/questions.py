@@ -151,6 +151,11 @@ def state(question: OverageQuestion) -> tuple[str, str]:
     return found, WORDS[found]
 
 
+@told("State")
+def state_in_words(question: OverageQuestion) -> str:
+    return WORDS[question.state(now())]
+
+
 @told("Answered by")
 def answered_by(question: OverageQuestion) -> str:
     given = question.given_answer
@@ -192,11 +197,11 @@ class OverageQuestionAdmin(ReadOnlyAdmin):
         ("unit", "up_to"),
         ("asked_at", "answer_by"),
         "period",
-        state,
+        state_in_words,
         (answered_by, answered_at),
         reason,
     )
-    readonly_fields = (state, answered_by, answered_at, reason)
+    readonly_fields = (state_in_words, answered_by, answered_at, reason)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related(*self.list_select_related)

@@ -33,6 +33,7 @@ from billing.services.purchases import buy_on_account
 from billing.waterfall import GrantKind
 from clients.models import Client, UsageUnit, Workspace
 
+from .caps import caps_panel
 from .columns import days
 from .dialogs import BillingDialog
 
@@ -315,6 +316,8 @@ extend(
     Workspace,
     inlines=(SubscriptionInline, PeriodInline, GrantInline, PurchaseInline, RequestInline),
     dialogs=(TopUp, Adjust),
-    panels=(balances_panel,),
+    panels=(balances_panel, caps_panel),
 )
-extend(Client, inlines=(InvoiceInline,), dialogs=(TopUp, Adjust), panels=(balances_panel,))
+extend(
+    Client, inlines=(InvoiceInline,), dialogs=(TopUp, Adjust), panels=(balances_panel, caps_panel)
+)

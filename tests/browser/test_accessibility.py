@@ -18,7 +18,7 @@ from clients.models import User
 from .conftest import House, SignIn
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-CLIENT_PAGES = ("", "top-ups/", "invoices/", "package/", "alerts/")
+CLIENT_PAGES = ("", "top-ups/", "invoices/", "package/", "alerts/", "limits/")
 OURS_IN_THE_ADMIN = [[".console-grid"], [".console-card"], [".console-heading"]]
 
 

@@ -115,7 +115,7 @@ class TestLimits:
         assert (cap.workspace, cap.quantity, cap.set_by) == (docs, 300, "client")
         assert cap.created_by == client_admin
         page = text_of(admin.get(story.url("limits/")))
-        assert "105 conversations of 300 conversations" in page
+        assert "105 of 300 conversations" in page
         assert "Set by: You." in page
         assert "Stops at 300 conversations." in text_of(admin.get(story.url()))
 
@@ -124,7 +124,7 @@ class TestLimits:
         assert "No limit is set." in text_of(admin.get(story.url("limits/")))
 
     def test_spending_is_limited_over_all_workspaces(self, story, docs, admin):
-        form = {"where": "", "what": "spend", "limit": "20.50"}
+        form = {"where": "all", "what": "spend", "limit": "20.50"}
         assert admin.post(story.url("limits/own/"), form).status_code == 302
 
         cap = Cap.objects.get()
@@ -145,16 +145,20 @@ class TestLimits:
             now=NOON,
             set_by=None,
         )
-        page = admin.post(story.url("limits/own/"), {"where": "", "what": "spend", "limit": "20"})
+        page = admin.post(
+            story.url("limits/own/"), {"where": "all", "what": "spend", "limit": "20"}
+        )
         assert page.status_code == 409
         assert "yours can be up to that" in text_of(page)
 
-        admin.post(story.url("limits/own/"), {"where": "", "what": "spend", "lift": "1"})
+        admin.post(story.url("limits/own/"), {"where": "all", "what": "spend", "lift": "1"})
         assert "of $10.00" in text_of(admin.get(story.url("limits/")))
 
     @pytest.mark.parametrize("limit", ["", "-1", "many", "0.001"])
     def test_what_is_no_limit_is_said_at_its_field(self, story, docs, admin, limit):
-        page = admin.post(story.url("limits/own/"), {"where": "", "what": "spend", "limit": limit})
+        page = admin.post(
+            story.url("limits/own/"), {"where": "all", "what": "spend", "limit": limit}
+        )
         assert page.status_code == 400
         assert 'aria-invalid="true"' in page.content.decode()
         assert not Cap.objects.exists()
@@ -168,7 +172,7 @@ class TestLimits:
 
     def test_viewers_see_them_and_set_none(self, story, docs, viewer):
         assert "The admins of Acme" in text_of(viewer.get(story.url("limits/")))
-        form = {"where": "", "what": "spend", "limit": "20"}
+        form = {"where": "all", "what": "spend", "limit": "20"}
         assert viewer.post(story.url("limits/own/"), form).status_code == 403
         assert not Cap.objects.exists()
 
@@ -178,6 +182,8 @@ class TestLimits:
         assert acme.agency.members.filter(user=owner, role=AgencyMember.Role.OWNER).exists()
         ClientMember.objects.create(client=acme, user=owner, role=ClientMember.Role.ADMIN)
 
-        browse(owner).post(story.url("limits/own/"), {"where": "", "what": "spend", "limit": "20"})
+        browse(owner).post(
+            story.url("limits/own/"), {"where": "all", "what": "spend", "limit": "20"}
+        )
 
         assert Cap.objects.get().set_by == "client"
