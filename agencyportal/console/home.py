@@ -100,9 +100,9 @@ def _to_do(
     stuck = visible(request, BillingPeriod).exclude(state=BillingPeriod.State.CLOSED)
     failed = stuck.exclude(close_error="").count()
     statements = _failed(request, StatementDocument, "Failed statements")
-    seldom = [statements, _unbilled(request), _conflicts(request), _stripe_events(request)]
     questions = _questions(request, moment)
-    seldom = [statements, _unbilled(request), _conflicts(request), questions]
+    seldom = [statements, _unbilled(request), _conflicts(request), _stripe_events(request)]
+    seldom.append(questions)
     return [
         *(figure for figure in seldom if figure.level),
         Figure(

@@ -22,8 +22,8 @@ from .margins import MarginRule
 from .movements import InvoiceMovement, WriteOff
 from .payments import Payment, PaymentReversal
 from .plans import CollectedBy, Plan, PlanAllowance, PlanFee, PlanVersion, TopUpBand
-from .refunds import Dispute, Refund
 from .questions import OverageAnswer, OverageQuestion
+from .refunds import Dispute, Refund
 from .requests import TopUpRequest
 from .reservations import Reservation
 from .stripe import StripeCustomer, StripeEvent
