@@ -122,6 +122,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # Statements that come again and again (core/prepared.py) are planned once a connection. Behind
+    # a pooler that cannot do that (PgBouncer before 1.21): `?prepare_threshold=None` in the URL.
+    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("prepare_threshold", 3)
 
 # Never ATOMIC_REQUESTS: on SQLite a transaction takes the write lock, even one that only reads.
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

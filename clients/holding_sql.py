@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from agencyportal.core.prepared import PreparedQuery, Slots, cursor_with_parameters_beside
 from clients.models import CapBalance, Workspace
 
 _TURNSTILE: Final = 0x5750 << 48
@@ -30,7 +31,7 @@ def enter_workspaces(workspace_ids: Sequence[int], *, alone: bool = False) -> No
     """
     if connection.vendor == "postgresql":
         lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
-        with connection.cursor() as cursor:
+        with cursor_with_parameters_beside() as cursor:
             keys = [_TURNSTILE + workspace_id for workspace_id in workspace_ids]
             cursor.execute(f"SELECT {lock}(key) FROM unnest(%s::bigint[]) AS key", [keys])
 
@@ -48,15 +49,24 @@ def hold_workspace(workspace_id: int) -> Held:
     recorders. Who sets caps holds it alone, too.
     """
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
+        with cursor_with_parameters_beside() as cursor:
             cursor.execute(
                 "SELECT 1 FROM clients_workspace WHERE id = %s FOR SHARE", [workspace_id]
             )
     # A statement of its own, so that it sees what whoever held the row before has written.
+    for settled_until, is_capped in _HELD.rows(workspace=workspace_id):
+        return Held(settled_until, is_capped)
+    raise Workspace.DoesNotExist(f"There is no workspace {workspace_id}.")
+
+
+def _held_query(slots: Slots) -> QuerySet[Workspace, tuple[dt.datetime | None, bool]]:
     over_it = CapBalance.objects.filter(
         Q(client=None) | Q(client=OuterRef("client")),
         Q(workspace=None) | Q(workspace=OuterRef("pk")),
         agency=OuterRef("agency"),
     )
-    rows = Workspace.objects.values_list("settled_until", Exists(over_it))
-    return Held(*rows.get(pk=workspace_id))
+    rows = Workspace.objects.filter(pk=slots.number("workspace"))
+    return rows.order_by().values_list("settled_until", Exists(over_it))
+
+
+_HELD: Final = PreparedQuery(_held_query)

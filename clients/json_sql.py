@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
+
+from agencyportal.core.prepared import cursor_with_parameters_beside
 
 
 def rows(columns: Mapping[str, str]) -> str:
@@ -44,19 +45,6 @@ def execute(
 ) -> list[tuple[Any, ...]]:
     """Run a statement with its rows between other parameters; what it returns, if it does."""
     parameters = [*before, msgspec.json.encode(rows).decode(), *after]
-    with _cursor() as cursor:
+    with cursor_with_parameters_beside() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall() if fetch else []
-
-
-def _cursor() -> CursorWrapper:
-    """A cursor that sends parameters beside the statement. Django's default on PostgreSQL writes
-    them into it, and a batch would be escaped here and parsed there as one literal."""
-    if connection.vendor != "postgresql":
-        return connection.cursor()
-    from django.db.backends.postgresql.base import ServerBindingCursor
-
-    connection.ensure_connection()
-    plain: Any = ServerBindingCursor(connection.connection)  # type: ignore[call-arg]
-    wrap = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    return wrap(plain)

@@ -35,8 +35,10 @@ def look(*, workspace: Workspace, months: Iterable[dt.date]) -> None:
     Does nothing where no spend cap is set over it. Call it in a transaction with the workspace
     held; reads ``workspace.client``.
     """
-    for month in sorted(set(months)):
-        rows = [row for row in lock_balances(workspace, [month]) if row.kind == CapKind.SPEND]
+    wanted = sorted(set(months))
+    locked = lock_balances(workspace, wanted)  # of all months at once, as recorders lock them
+    for month in wanted:
+        rows = [row for row in locked if row.kind == CapKind.SPEND and row.month == month]
         if rows:
             own = own_balance(workspace, month)
             others = [row.pk for row in rows if row.level != CapLevel.WORKSPACE]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from decimal import Decimal
 
 from django.db import models
@@ -43,6 +44,15 @@ class CapBalanceQuerySet(ScopedQuerySet["CapBalance"]):
             models.Q(client=None) | models.Q(client=workspace.client_id),
             models.Q(workspace=None) | models.Q(workspace=workspace.pk),
             agency=workspace.agency_id,
+        )
+
+    def over_any(self, workspaces: Iterable[Workspace]) -> CapBalanceQuerySet:
+        """The balances over any of some workspaces."""
+        found = list(workspaces)
+        return self.filter(
+            models.Q(client=None) | models.Q(client__in={w.client_id for w in found}),
+            models.Q(workspace=None) | models.Q(workspace__in={w.pk for w in found}),
+            agency__in={w.agency_id for w in found},
         )
 
     def in_lock_order(self) -> CapBalanceQuerySet:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Final
 
@@ -45,6 +46,16 @@ def count(workspace: Workspace, tally: Tally, *, sign: int = 1) -> None:
             mine.update(cost_used=F("cost_used") + costs[row.month])
     if spent := sorted({row.month for row in rows if row.kind == CapKind.SPEND}):
         spend_changed(workspace, spent)
+
+
+def lock_over(workspaces: Collection[Workspace]) -> None:
+    """Lock, in one order, every balance that usage of some workspaces may count in, whatever the
+    month. Whoever counts more than once in a transaction takes them all beforehand: those of a
+    second workspace, or of another month, lie before the agency's of the first, and a recorder
+    between them would wait for ever. Call it with the workspaces held alone."""
+    if workspaces:
+        rows = CapBalance.objects.over_any(workspaces).in_lock_order()
+        list(rows.select_for_update(of=("self",), no_key=True).values_list("pk"))
 
 
 def _changes(

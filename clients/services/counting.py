@@ -9,8 +9,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
+from typing import Final
 
 from agencyportal.core.money import scaled
+from agencyportal.core.prepared import PreparedQuery
 from clients import metering, record_sql
 from clients.models import UsageEvent, UsageWindow, Workspace
 from clients.selectors import corrected_quantities
@@ -19,7 +22,7 @@ from clients.tally import CountedEvent, Place, Tally, earliest_of_subjects
 
 
 class Windows:
-    """The windows of some units of a workspace, to find the one that an event falls into."""
+    """Windows of a workspace, to find the one that an event falls into."""
 
     def __init__(
         self, rows: Iterable[tuple[int, datetime, datetime, int, str]], watched: Iterable[int] = ()
@@ -34,14 +37,9 @@ class Windows:
             self.zones[window_id] = zone
 
     @classmethod
-    def load(
-        cls, workspace: Workspace, unit_ids: Iterable[int], first: datetime, last: datetime
-    ) -> Windows:
+    def load(cls, workspace: Workspace, first: datetime, last: datetime) -> Windows:
         """The windows that touch ``[first, last]``."""
-        rows = UsageWindow.objects.filter(
-            workspace=workspace, unit__in=set(unit_ids), start__lte=last, end__gt=first
-        )
-        found = list(rows.values_list("unit_id", "start", "end", "pk", "timezone", "attention_at"))
+        found = _WINDOWS.rows(workspace=workspace.pk, first=first, last=last)
         watched = [pk for _, _, _, pk, _, attention_at in found if attention_at is not None]
         return cls((row[:5] for row in found), watched)
 
@@ -61,6 +59,15 @@ class Windows:
         if index < 0 or instant >= windows[index][1]:
             return None
         return windows[index][2]
+
+
+_WINDOWS: Final = PreparedQuery[tuple[int, datetime, datetime, int, str, Decimal | None]](
+    lambda slots: UsageWindow.objects.filter(
+        workspace=slots.number("workspace"),
+        start__lte=slots.instant("last"),
+        end__gt=slots.instant("first"),
+    ).values_list("unit_id", "start", "end", "pk", "timezone", "attention_at")
+)
 
 
 def count_events(

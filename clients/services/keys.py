@@ -11,6 +11,7 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.db.models import Q
 
+from agencyportal.core.prepared import PreparedQuery
 from clients.models import User, Workspace, WorkspaceKey
 
 MARK: Final = "apk_"
@@ -21,6 +22,16 @@ MIN_SECRET_LENGTH: Final = 8
 MAX_SECRET_LENGTH: Final = 255
 SHOWN_LENGTH: Final = 12
 USE_IS_NOTED_EVERY: Final = dt.timedelta(minutes=1)
+
+
+_USABLE: Final = PreparedQuery[WorkspaceKey](
+    lambda slots: (
+        WorkspaceKey.objects.usable(slots.instant("now"))
+        .select_related("workspace__client", "workspace__agency")
+        .filter(secret_hash=slots.text("secret_hash"))
+        .order_by()
+    )
+)
 
 
 def create_key(
@@ -65,12 +76,7 @@ def authenticate(*, plain_text: str, now: dt.datetime) -> WorkspaceKey | None:
     """
     if not plain_text or len(plain_text) > MAX_SECRET_LENGTH:
         return None
-    key = (
-        WorkspaceKey.objects.usable(now)
-        .select_related("workspace__client", "workspace__agency")
-        .filter(secret_hash=hash_of(plain_text))
-        .first()
-    )
+    key = _USABLE.first(secret_hash=hash_of(plain_text), now=now)
     if key is not None:
         _note_use(key, now)
     return key

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from agencyportal.core.money import scaled
+from agencyportal.core.prepared import PreparedQuery
 from clients.limits import is_fine, is_plain_body, problems_of
 from clients.metering import (
     PLACES,
@@ -75,6 +76,17 @@ _ONE: Final[int] = 10**PLACES
 _NO_USAGE: Final = TokenUsage()
 
 
+_METERS: Final = PreparedQuery[Meter](
+    lambda slots: (
+        Meter.objects.filter(
+            unit__agency=slots.number("agency"), unit__slug__in=slots.texts("slugs")
+        )
+        .order_by("unit", "effective_from")
+        .select_related("unit")
+    )
+)
+
+
 def measure_events(
     *, workspace: Workspace, events: Sequence[SubmittedEvent], now: dt.datetime
 ) -> list[MeasuredEvent]:
@@ -127,11 +139,7 @@ class _RefusedError(Exception):
 
 def _meters(workspace: Workspace, slugs: set[str]) -> dict[str, _Versions]:
     """The versions of the meters of some units of the agency, by unit slug, in time order."""
-    rows = (
-        Meter.objects.filter(unit__agency=workspace.agency_id, unit__slug__in=sorted(slugs))
-        .order_by("unit", "effective_from")
-        .select_related("unit")
-    )
+    rows = _METERS.rows(agency=workspace.agency_id, slugs=sorted(slugs)) if slugs else ()
     found: dict[str, _Versions] = {}
     for row in rows:
         rules = read_rules(row.aggregation, row.property_name, row.filters, row.weights)

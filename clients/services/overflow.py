@@ -30,7 +30,7 @@ def refuse_overflow(workspace: Workspace, events: Sequence[MeasuredEvent]) -> No
     """
     times = [event.occurred_at for event in events]
     units = {event.unit_id for event in events}
-    windows = Windows.load(workspace, units, min(times), max(times))
+    windows = Windows.load(workspace, min(times), max(times))
     used = _used(workspace, units)
     costs = _costs(workspace, times)
     for index, event in enumerate(events):

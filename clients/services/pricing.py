@@ -14,10 +14,11 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 
 from agencyportal.core.money import scaled
+from agencyportal.core.prepared import PreparedQuery, Slots
 from clients import tariffs
 from clients.costing import (
     PLACES,
@@ -242,6 +243,16 @@ def to_client_currency(
 # --- Overrides and rates -----------------------------------------------------------------------
 
 
+_OVERRIDES: Final = PreparedQuery[ModelPrice](
+    lambda slots: (
+        ModelPrice.objects.alias(folded=Lower("model"))
+        .filter(Q(agency=slots.number("agency")) | Q(agency=None))
+        .filter(folded__in=slots.texts("models"), cost_payer=slots.text("cost_payer"))
+        .filter(effective_from__lte=slots.instant("latest"))
+    )
+)
+
+
 def _overrides(
     workspace: Workspace, models: set[str], latest: dt.datetime
 ) -> dict[str, list[ModelPrice]]:
@@ -253,10 +264,11 @@ def _overrides(
     models.discard("")
     if not models:
         return {}
-    rows = (
-        ModelPrice.objects.annotate(folded=Lower("model"))
-        .filter(Q(agency=workspace.agency_id) | Q(agency=None), folded__in=sorted(models))
-        .filter(cost_payer=workspace.cost_payer, effective_from__lte=latest)
+    rows = _OVERRIDES.rows(
+        agency=workspace.agency_id,
+        models=sorted(models),
+        cost_payer=workspace.cost_payer,
+        latest=latest,
     )
     found: dict[str, list[ModelPrice]] = {}
     for row in sorted(rows, key=_precedence):
@@ -268,22 +280,32 @@ def _precedence(row: ModelPrice) -> tuple[bool, bool, float]:
     return (row.agency_id is None, not row.provider, -row.effective_from.timestamp())
 
 
+def _rates_query(slots: Slots) -> QuerySet[ExchangeRate]:
+    foreign, own = slots.texts("foreign"), slots.text("own")
+    superseded = ExchangeRate.objects.filter(
+        base=OuterRef("base"),
+        quote=OuterRef("quote"),
+        effective_from__gt=OuterRef("effective_from"),
+        effective_from__lte=slots.instant("earliest"),
+    )
+    pairs = Q(base__in=foreign, quote=own) | Q(base=own, quote__in=foreign)
+    rows = ExchangeRate.objects.filter(pairs, effective_from__lte=slots.instant("latest"))
+    return rows.exclude(Exists(superseded)).order_by("-effective_from")
+
+
+_RATES: Final = PreparedQuery(_rates_query)
+
+
 def _rates(
     client_currency: str, foreign: set[str], earliest: dt.datetime, latest: dt.datetime
 ) -> dict[tuple[str, str], list[ExchangeRate]]:
     """By (base, quote), newest first: the rate in force at ``earliest`` and those that follow."""
     if not foreign:
         return {}
-    superseded = ExchangeRate.objects.filter(
-        base=OuterRef("base"),
-        quote=OuterRef("quote"),
-        effective_from__gt=OuterRef("effective_from"),
-        effective_from__lte=earliest,
-    )
-    pairs = Q(base__in=foreign, quote=client_currency) | Q(base=client_currency, quote__in=foreign)
-    rows = ExchangeRate.objects.filter(pairs, effective_from__lte=latest)
     found: dict[tuple[str, str], list[ExchangeRate]] = {}
-    for row in rows.exclude(Exists(superseded)).order_by("-effective_from"):
+    for row in _RATES.rows(
+        foreign=sorted(foreign), own=client_currency, earliest=earliest, latest=latest
+    ):
         found.setdefault((row.base, row.quote), []).append(row)
     return found
 

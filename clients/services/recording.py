@@ -98,7 +98,7 @@ def _windows(workspace: Workspace, events: Sequence[MeasuredEvent], now: dt.date
     """The windows that events may fall into, and later ones that have begun, by any clock."""
     times = [event.occurred_at for event in events]
     last = max(*times, now + MAX_AHEAD)
-    return Windows.load(workspace, (event.unit_id for event in events), min(times), last)
+    return Windows.load(workspace, min(times), last)
 
 
 def _placed(

@@ -46,6 +46,7 @@ def move_end(*, workspace: Workspace, window: UsageWindow, end: dt.datetime) -> 
         return window
     windows.require_grain(window.start, end)
     _refuse_settled(workspace, min(end, window.end))
+    cap_balances.lock_over([workspace])  # others of its windows may follow, of other months
     if end < window.end:
         _uncount(workspace, window, end)
     elif (
@@ -70,6 +71,7 @@ def withdraw(*, workspace: Workspace, window: UsageWindow) -> None:
     was reserved in it.
     """
     _refuse_settled(workspace, window.start)
+    cap_balances.lock_over([workspace])
     _uncount(workspace, window, window.start)
     window.delete()
 

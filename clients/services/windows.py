@@ -29,6 +29,7 @@ from clients.models import (
     Workspace,
 )
 from clients.selectors import corrected_quantities
+from clients.services import cap_balances
 from clients.services.counting import Windows, count_events, place_of
 from clients.tally import CountedEvent
 
@@ -204,10 +205,11 @@ def _count_earlier_reports(windows: Sequence[UsageWindow]) -> None:
         occurred_at__lt=max(window.end for window in windows),
     )
     units = set(reported.order_by().values_list("workspace_id", "unit_id").distinct())
-    for window in windows:
-        if (window.workspace_id, window.unit_id) in units:
-            count_what_came_before(window.workspace, window)
-            window.refresh_from_db(fields=("used", "events", "available_until"))
+    waiting = [window for window in windows if (window.workspace_id, window.unit_id) in units]
+    cap_balances.lock_over([window.workspace for window in waiting])
+    for window in waiting:
+        count_what_came_before(window.workspace, window)
+        window.refresh_from_db(fields=("used", "events", "available_until"))
 
 
 def count_what_came_before(workspace: Workspace, window: UsageWindow) -> None:
