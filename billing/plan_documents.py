@@ -32,6 +32,7 @@ FEE_KINDS: Final[tuple[FeeKind, ...]] = get_args(FeeKind)
 FEE_TIMES: Final[tuple[FeeWhen, ...]] = get_args(FeeWhen)
 COLLECTORS: Final[tuple[Collector, ...]] = get_args(Collector)
 BUYERS: Final[tuple[Buyer, ...]] = get_args(Buyer)
+LONGEST_TRIAL: Final = 366
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class PlanDocument:
     top_ups: tuple[TopUpDocument, ...] = ()
     minimum_commitment: Decimal | None = None
     discounts: tuple[DiscountDocument, ...] = ()
+    trial_days: int = 0
 
     @property
     def allowance_interval(self) -> Interval | None:
@@ -129,6 +131,8 @@ def dump_plan(plan: PlanDocument) -> dict[str, Any]:
         document["anchor"] = anchor.isoformat() if isinstance(anchor, date) else anchor
     if plan.minimum_commitment is not None:
         document["minimum_commitment"] = plain(plan.minimum_commitment)
+    if plan.trial_days:
+        document["trial_days"] = plan.trial_days
     document["fees"] = [_dump_fee(fee) for fee in plan.fees]
     document["allowances"] = [_dump_allowance(allowance) for allowance in plan.allowances]
     document["top_ups"] = [_dump_top_up(band) for band in plan.top_ups]
@@ -182,6 +186,7 @@ def read_plan(node: Node) -> PlanDocument:
             "top_ups",
             "minimum_commitment",
             "discounts",
+            "trial_days",
         ),
     )
     interval = fields["interval"].choice(tuple(INTERVAL_MONTHS))
@@ -205,6 +210,7 @@ def read_plan(node: Node) -> PlanDocument:
         top_ups=top_ups,
         minimum_commitment=optional_money(fields, "minimum_commitment"),
         discounts=discounts,
+        trial_days=read_trial_days(fields),
     )
 
 
@@ -344,6 +350,15 @@ def items_of(fields: dict[str, Node], key: str) -> list[Node]:
 
 def _flag(fields: dict[str, Node], key: str, *, default: bool) -> bool:
     return fields[key].flag() if key in fields else default
+
+
+def read_trial_days(fields: dict[str, Node]) -> int:
+    """The days of a trial; 0: none."""
+    node = fields.get("trial_days")
+    days = 0 if node is None or node.is_null else node.count()
+    if node is not None and days > LONGEST_TRIAL:
+        raise node.error(f"must be at most {LONGEST_TRIAL} days")
+    return days
 
 
 def known_names(names: Any) -> str:

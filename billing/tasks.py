@@ -23,6 +23,7 @@ from billing.services.reservations import expire_reservations
 from billing.services.stripe_customers import tell_changed_customers
 from billing.services.stripe_inbox import process_due_events, process_event
 from billing.services.subscriptions import ensure_due_periods
+from billing.services.trial_mail import announce_trial_ends
 from billing.services.webhook_delivery import deliver_due
 from billing.services.webhooks import announce
 
@@ -80,6 +81,12 @@ def tick_mail() -> int:
 def tick_alerts() -> int:
     """Tell people which thresholds their usage has reached."""
     return check_alerts(now=timezone.now(), limit=WORKSPACES)
+
+
+@shared_task
+def tick_trials() -> int:
+    """Tell both sides of trials that end in a few days."""
+    return announce_trial_ends(now=timezone.now(), limit=WORKSPACES)
 
 
 @shared_task

@@ -4,7 +4,6 @@ the rows that it counts."""
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, cast
 
@@ -47,23 +46,12 @@ from clients.models import (
 )
 from payouts.models import Earning, StatementDocument
 
+from .figures import Figure, trials_ending_figure
+
 ZERO = Decimal(0)
 SHOWN = 6
 WITHOUT_CREDIT = 10**9
 MOST_COUNTED = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A number with its name, a note, and the list of what it counts."""
-
-    name: str
-    value: str
-    url: str
-    note: str = ""
-    is_estimate: bool = False
-    level: str = ""
-    icon: str = ""
 
 
 def home(request: HttpRequest) -> dict[str, Any]:
@@ -102,7 +90,7 @@ def _to_do(
     statements = _failed(request, StatementDocument, "Failed statements")
     questions = _questions(request, moment)
     seldom = [statements, _unbilled(request), _conflicts(request), _stripe_events(request)]
-    seldom.append(questions)
+    seldom += [trials_ending_figure(request, moment), questions]
     return [
         *(figure for figure in seldom if figure.level),
         Figure(

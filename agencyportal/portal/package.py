@@ -65,6 +65,7 @@ class PackageSheet:
     resets: str
     next_reset: str
     minimum: str
+    trial: str
     fees: list[FeeRow]
     discounts: list[DiscountRow]
     units: list[UnitTerms]
@@ -140,6 +141,7 @@ class _Sheet:
             resets=self.words.rhythm(version, row.anchor_date),
             next_reset="" if end is None else writing.on(end),
             minimum="" if minimum is None else writing.price(minimum, self.currency),
+            trial=self._trial(),
             fees=[self._fee(fee, next_fees.get(row.pk)) for fee in self.fees],
             discounts=[
                 discount_row(each, writing, self.currency, fee_interval=version.fee_interval)
@@ -149,6 +151,25 @@ class _Sheet:
             bands=[self._band(band) for band in self.bands],
         )
 
+    @property
+    def _is_on_trial(self) -> bool:
+        until = self.subscription.trial_until
+        return until is not None and until > self.visit.now
+
+    def _trial(self) -> str:
+        """What a trial in progress or to come means; nothing without one."""
+        row, until = self.subscription, self.subscription.trial_until
+        if until is None or not self._is_on_trial:
+            return ""
+        if row.end is not None and row.end <= until and not row.goes_on:
+            return _("Trial until %(day)s. Your package ends with it, and no fee is charged.") % {
+                "day": self.writing.until(row.end)
+            }
+        return _(
+            "Trial until %(day)s. No fee is charged for it, and it pauses once what is included is "
+            "used up; what you pay begins with %(first)s."
+        ) % {"day": self.writing.until(until), "first": self.writing.on(until)}
+
     def _fee(self, fee: PlanFee, next_fees: dt.datetime | None) -> FeeRow:
         once = fee.when == PlanFee.When.ONCE
         intervals = {
@@ -156,7 +177,8 @@ class _Sheet:
             "quarter": _("Every quarter, in advance"),
             "year": _("Every year, in advance"),
         }
-        when = _("Once, at the start") if once else intervals[self.version.interval]
+        at_once = _("Once, after the trial") if self._is_on_trial else _("Once, at the start")
+        when = at_once if once else intervals[self.version.interval]
         if next_fees is not None and not once:
             when += _("; next on %(day)s") % {"day": self.writing.on(next_fees)}
         note = ""

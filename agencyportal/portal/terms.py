@@ -59,6 +59,13 @@ class TermsInWords:
             }
         return sentences[0] + ". " + self._last_resort(auto.then, price)
 
+    def trial_policy(self) -> str:
+        """What happens once everything of a trial is used up, whatever the package says."""
+        return _(
+            "Once everything is used up, the service pauses until the trial is over or a top-up is "
+            "bought. Nothing is charged beyond that."
+        )
+
     def price_beyond(self, allowance: PlanAllowance, unit: UsageUnit) -> str:
         """The price of usage beyond everything, or nothing where it is not charged."""
         overage = overage_of(allowance)

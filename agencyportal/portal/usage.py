@@ -18,6 +18,7 @@ from agencyportal.portal.caps import caps_on, stops_at
 from agencyportal.portal.forecast import best_band, is_near
 from agencyportal.portal.offers import Offer
 from agencyportal.portal.questions import how_it_stands
+from agencyportal.portal.resets import resets
 from agencyportal.portal.selectors import LabelSum
 from agencyportal.portal.terms import TermsInWords
 from agencyportal.portal.visits import Visit
@@ -210,8 +211,8 @@ class _Unit:
             left_units=unit.name if self.left == 1 else unit.plural,
             is_over=balance.overage > 0,
             facts=list(self._facts()),
-            resets=self._resets(),
-            policy=self._words().policy(self.allowance, unit),
+            resets=resets(self.writing, self.period),
+            policy=self._policy(),
             asking=how_it_stands(self.balance.asking(self.visit.now)),
             stops=stops_at(self.visit, self.caps),
             estimate=self._estimate(coming),
@@ -245,6 +246,12 @@ class _Unit:
             writing=self.writing, currency=self.period.currency, agency=self.visit.agency.name
         )
 
+    def _policy(self) -> str:
+        words = self._words()
+        if self.period.is_trial:
+            return words.trial_policy()
+        return words.policy(self.allowance, self.unit)
+
     def _forecast(self) -> Forecast:
         return forecast(
             used=self.balance.used,
@@ -269,20 +276,6 @@ class _Unit:
             yield _("Expired"), quantity(self.result.expired)
         if self.held:
             yield _("Held for work in progress"), quantity(self.held)
-
-    def _resets(self) -> str:
-        day = self.writing.date_of(self.balance.resets_at)
-        if self.period.subscription.end is not None and (
-            self.period.subscription.end <= self.period.end
-        ):
-            return _("Your package ends on %(day)s, %(when)s.") % {
-                "day": self.writing.until(self.period.end),
-                "when": self.writing.days_from_now(day),
-            }
-        return _("Resets on %(day)s, %(when)s.") % {
-            "day": self.writing.long_day(day),
-            "when": self.writing.days_from_now(day),
-        }
 
     def _estimate(self, coming: Forecast) -> str:
         if coming.runs_out_at is None or self.left <= 0:
@@ -389,9 +382,11 @@ class _Unit:
                 **where,
                 "left": self.writing.units(self.left, self.unit),
             }
-            return Notice("near", title, self._estimate(coming) or self._resets(), offer)
+            return Notice(
+                "near", title, self._estimate(coming) or resets(self.writing, self.period), offer
+            )
         title = _("%(workspace)s: all %(units)s are used up") % where
-        return Notice("over", title, self._words().policy(self.allowance, self.unit), offer)
+        return Notice("over", title, self._policy(), offer)
 
 
 def _svg(shapes: str) -> SafeString:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from django import forms
-from django.utils.timezone import localtime
 
-from agencyportal.core.admin import ScopedInline, extend
+from agencyportal.core.admin import ScopedInline
 from agencyportal.core.admin_columns import money, quantity
 from agencyportal.core.admin_dialogs import DialogForm, day_input
 from agencyportal.core.periods import local_date, local_day_start
@@ -18,7 +17,7 @@ from billing.models import PlanVersion, Subscription, SubscriptionChange
 from billing.services.change_preview import ChangePreview, preview_change
 from billing.services.pauses import pause, resume
 from billing.services.plan_changes import change_plan
-from billing.services.subscriptions import activate, end, keep
+from billing.services.subscriptions import end, keep
 from clients.models import Workspace
 
 from .dialogs import BillingDialog
@@ -50,6 +49,11 @@ def shown(found: ChangePreview, currency: str, zone: str) -> list[tuple[str, str
     return rows
 
 
+def through(end: dt.datetime, zone: str) -> str:
+    """A boundary by the last day before it, as people say it."""
+    return f"until {local_date(end - dt.timedelta(microseconds=1), zone):%-d %b %Y}"
+
+
 class OfSubscription(BillingDialog):
     """Something that changes a subscription; ``row`` is it."""
 
@@ -73,9 +77,12 @@ class OfSubscription(BillingDialog):
 
     def facts(self) -> list[tuple[str, str]]:
         until = f"{local_date(self.row.end, self.zone):%-d %b %Y}" if self.row.end else "no end"
+        trial = self.row.trial_until
+        on_trial = trial is not None and trial > self.now
         return [
             ("Workspace", str(self.row.workspace)),
             ("Package", str(self.row.plan_version)),
+            *([("On trial", through(trial, self.zone))] if trial and on_trial else []),
             ("Until", until),
             ("Time zone", self.zone),
         ]
@@ -160,61 +167,6 @@ class ChangePlan(OfSubscription):
         following = self.change(form)()
         day = local_date(following.start, following.timezone)
         return f"{following.workspace} is on {following.plan_version} from {day:%-d %b %Y}."
-
-
-class SubscribeForm(DialogForm):
-    plan_version = forms.ChoiceField(label="Package")
-    start = forms.DateField(
-        label="First day", widget=day_input(), help_text="Usage reported before counts, too."
-    )
-    last = forms.DateField(
-        label="Last day", required=False, widget=day_input(), help_text="Empty: until it is ended."
-    )
-
-
-class Subscribe(BillingDialog):
-    """A workspace is put on a package."""
-
-    slug = "subscribe"
-    title = "Put on a package"
-    icon = "playlist_add"
-    submit = "Put it on the package"
-    power = Power.ACT
-    row: Workspace
-    form_class: ClassVar[type[DialogForm]] = SubscribeForm
-
-    def is_offered(self) -> bool:
-        return not self.row.subscriptions.running_or_planned(self.now).exists()
-
-    def why_not(self) -> str:
-        if self.request.method == "GET" and not versions_for(self.row):
-            return f"There is no published package in {self.row.client.currency}. Import one first."
-        return ""
-
-    def form(self, data: Any = None) -> DialogForm:
-        form = with_choices(SubscribeForm(data), versions_for(self.row))
-        form.fields["start"].initial = local_date(self.now, self.row.client.timezone)
-        return form
-
-    def change(self, form: DialogForm) -> Callable[[], Subscription]:
-        said, zone = form.cleaned_data, self.row.client.timezone
-        last = said["last"]
-        return lambda: activate(
-            workspace=self.row,
-            plan_version=PlanVersion.objects.get(pk=said["plan_version"]),
-            start=local_day_start(said["start"], zone),
-            end=local_day_start(last + ONE_DAY, zone) if last else None,
-            now=self.now,
-            created_by=self.user,
-        )
-
-    def preview(self, form: DialogForm) -> list[tuple[str, str]]:
-        found = preview_change(self.change(form), workspace=self.row, now=self.now)
-        return shown(found, self.row.client.currency, self.row.client.timezone)
-
-    def act(self, form: DialogForm) -> str:
-        made = self.change(form)()
-        return f"{made.workspace} is on {made.plan_version} from {localtime(made.start):%-d %b %Y}."
 
 
 # --- Ends and pauses ---------------------------------------------------------------------------
@@ -387,5 +339,3 @@ class ChangeInline(ScopedInline):
 
 
 OF_SUBSCRIPTIONS: Final = (ChangePlan, PauseSubscription, ResumeSubscription, End, Keep)
-
-extend(Workspace, dialogs=(Subscribe,))

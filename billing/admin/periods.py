@@ -31,6 +31,7 @@ from .dialogs import OPEN_STATES, BillingDialog
 from .discounts import AddDiscount, DiscountInline
 from .explaining import ExplainedAdmin, one
 from .lifecycle import OF_SUBSCRIPTIONS, ChangeInline
+from .trials import OF_TRIALS, OnTrialFilter
 
 SOON = dt.timedelta(days=3)
 
@@ -187,18 +188,28 @@ class PeriodInline(ScopedInline):
 class SubscriptionAdmin(ReadOnlyAdmin):
     """Which workspace is on which version of which package, since when."""
 
-    list_display = ("workspace", "client", "agency", "plan_version", "currency", "start", "end")
-    list_filter = ("agency", "client", "plan_version__plan")
+    list_display = (
+        "workspace",
+        "client",
+        "agency",
+        "plan_version",
+        "currency",
+        "start",
+        "trial_until",
+        "end",
+    )
+    list_filter = (OnTrialFilter, "agency", "client", "plan_version__plan")
     list_select_related = ("workspace", "client", "agency", "plan_version__plan")
     search_fields = ("workspace__slug", "client__name", "plan_version__plan__name")
     inlines = (PeriodInline, ChangeInline, DiscountInline)
-    dialogs: ClassVar[tuple[type[Dialog], ...]] = (*OF_SUBSCRIPTIONS, AddDiscount)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (*OF_TRIALS, *OF_SUBSCRIPTIONS, AddDiscount)
     fields = (
         ("workspace", "client"),
         ("plan_version", "continues"),
         ("currency", "timezone"),
         "anchor_date",
-        ("start", "end", "end_reason"),
+        ("start", "trial_until"),
+        ("end", "end_reason"),
         ("created_at", "created_by"),
     )
 

@@ -189,7 +189,7 @@ class PlanVersionAdmin(OfAgency):
         ("plan", "number"),
         ("interval", "allowance_interval"),
         ("anchor", "anchor_date"),
-        minimum,
+        (minimum, "trial_days"),
         ("published_at", "created_by"),
     )
     readonly_fields = (minimum,)

@@ -16,7 +16,7 @@ from django.utils.timezone import now
 from agencyportal.core.admin import ScopedInline, extend
 from agencyportal.core.admin_columns import money, quantity
 from agencyportal.core.admin_dialogs import DayField, DialogForm, change_url
-from agencyportal.core.periods import local_day_start
+from agencyportal.core.periods import local_date, local_day_start
 from agencyportal.core.powers import Power
 from billing.models import (
     BillingPeriod,
@@ -74,6 +74,12 @@ class AtWorkspace(BillingDialog):
 
 class TopUpForm(DialogForm):
     band = forms.ChoiceField(label="Band")
+    starts = forms.ChoiceField(
+        label="Usable",
+        choices=(("now", "At once"), ("next_period", "From the next period on")),
+        required=False,
+        help_text="From the next period on: it is paid with this one all the same.",
+    )
 
 
 class TopUp(AtWorkspace):
@@ -87,8 +93,8 @@ class TopUp(AtWorkspace):
 
     def explanation(self) -> str:
         return (
-            "The client can use the credit at once and pays it with the next invoice: the platform "
-            "is paid, and the agency earns what its margin leaves."
+            "The client uses the credit and pays it with the next invoice: the platform is paid, "
+            "and the agency earns what its margin leaves."
         )
 
     def form(self, data: Any = None) -> DialogForm:
@@ -136,9 +142,13 @@ class TopUp(AtWorkspace):
             now=self.now,
             key=self.key(form),
             purchased_by=self.user,
+            starts=form.cleaned_data["starts"] or "now",
         )
         price = money(purchase.price, purchase.currency)
-        return f"Bought {purchase.band} for {workspace}: {price} goes on its next invoice."
+        starts = purchase.starts_at
+        day = local_date(starts, workspace.client.timezone) if starts else None
+        usable = f", usable from {day:%-d %b %Y} on" if day else ""
+        return f"Bought {purchase.band} for {workspace}{usable}: {price} goes on its next invoice."
 
 
 class AdjustmentForm(DialogForm):
@@ -215,7 +225,7 @@ class Adjust(AtWorkspace):
 
 class SubscriptionInline(ScopedInline):
     model = Subscription
-    fields = ("plan_version", "start", "end", "currency")
+    fields = ("plan_version", "start", "trial_until", "end", "currency")
     verbose_name_plural = "package"
     ordering = ("-start",)
 

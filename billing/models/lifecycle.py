@@ -32,6 +32,8 @@ class SubscriptionChange(AppendOnlyModel):
         PLAN_CHANGED = "plan_changed", "Plan changed"
         UPGRADED = "upgraded", "Moved to another version"
         TIMEZONE_CHANGED = "timezone_changed", "Time zone changed"
+        TRIAL_MOVED = "trial_moved", "Trial given another end"
+        TRIAL_CONVERTED = "trial_converted", "Trial ended early, paid from then on"
 
     agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="+")
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="+")
@@ -49,6 +51,9 @@ class SubscriptionChange(AppendOnlyModel):
     )
     from_timezone = models.CharField(max_length=64, blank=True, default="")
     to_timezone = models.CharField(max_length=64, blank=True, default="")
+    in_trial = models.BooleanField(
+        default=False, help_text="Whether it was made in a trial, with nothing charged yet."
+    )
     reason = models.CharField(max_length=500, blank=True, default="")
     made_at = models.DateTimeField()
     made_by = models.ForeignKey(

@@ -77,6 +77,9 @@ class PlanVersion(models.Model):
     anchor = models.CharField(max_length=10, choices=Anchor.choices, default=Anchor.START)
     anchor_date = models.DateField(null=True, blank=True)
     minimum_commitment = MoneyField(null=True, blank=True)
+    trial_days = models.PositiveSmallIntegerField(
+        default=0, help_text="Local days that a subscription begins with and does not pay for."
+    )
     timezone = TimeZoneField(
         blank=True,
         default="",

@@ -47,6 +47,16 @@ class Subscription(models.Model):
     timezone = TimeZoneField()
     anchor_date = models.DateField(help_text="Local date whole intervals are counted from.")
     start = models.DateTimeField()
+    trial_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="It begins with a trial up to this boundary; empty: without one.",
+    )
+    once_due = models.BooleanField(
+        default=True,
+        editable=False,
+        help_text="Whether fees that are asked once are due with its first charged period.",
+    )
     end = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(
         max_length=10,
@@ -82,6 +92,11 @@ class Subscription(models.Model):
                 condition=models.Q(end__isnull=True) | models.Q(end__gte=models.F("start")),
                 name="subscription_not_backwards",
             ),
+            models.CheckConstraint(
+                condition=models.Q(trial_until__isnull=True)
+                | models.Q(trial_until__gt=models.F("start")),
+                name="subscription_trial_not_empty",
+            ),
         )
 
     def __str__(self) -> str:
@@ -91,6 +106,14 @@ class Subscription(models.Model):
     def goes_on(self) -> bool:
         """Whether another one takes over where it ends, and what rolls over crosses to it."""
         return self.end_reason == self.EndReason.CHANGED
+
+    @property
+    def charged_from(self) -> dt.datetime:
+        """Where it begins to be paid for, if it does not end before."""
+        return self.trial_until or self.start
+
+    def is_in_trial(self, now: dt.datetime) -> bool:
+        return self.trial_until is not None and self.start <= now < self.trial_until
 
 
 class BillingPeriodQuerySet(ScopedQuerySet["BillingPeriod"]):
@@ -118,7 +141,8 @@ class BillingPeriodManager(_PeriodManager["BillingPeriod"]):
 
 class BillingPeriod(models.Model):
     """``[start, end)`` of a workspace. ``full_start``/``full_end`` are the whole interval it is
-    a part of, equal to it unless the subscription starts or ends inside.
+    a part of, equal to it unless the subscription starts or ends inside. A trial is a period that
+    is its own whole interval.
 
     Where the plan's fees have a longer interval than its periods, the period that begins one asks
     for them in advance: for ``[start, fees_end)`` of ``[fees_full_start, fees_full_end)``.
@@ -153,6 +177,10 @@ class BillingPeriod(models.Model):
     )
     fees_full_start = models.DateTimeField(null=True, blank=True)
     fees_full_end = models.DateTimeField(null=True, blank=True)
+    is_trial = models.BooleanField(default=False)
+    asks_once = models.BooleanField(
+        default=False, editable=False, help_text="Whether fees asked once are due with it."
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
     due_at = models.DateTimeField(help_text="End plus the agency's grace: closed from then on.")
     closed_at = models.DateTimeField(null=True, editable=False)

@@ -74,6 +74,7 @@ def overage_in_a_row(*, period: BillingPeriod) -> dict[int, int]:
         workspace_id=period.workspace_id,
         start__lte=period.start,
         state=BillingPeriod.State.CLOSED,
+        is_trial=False,
     ).order_by("-start")
     ids = list(before.values_list("pk", flat=True)[:MOST_PERIODS])
     over: dict[int, set[int]] = defaultdict(set)
@@ -120,7 +121,7 @@ class _Books:
     @cached_property
     def overage_prices(self) -> dict[int, Decimal]:
         """What the running period's overage would be charged at now, by unit."""
-        terms = terms_of(self.period.plan_version)
+        terms = terms_of(self.period.plan_version).of(self.period)
         allowances = {allowance.unit: allowance for allowance in terms.plan.allowances}
         rules = MarginRules([self.period])
         found = {}
@@ -228,8 +229,9 @@ class _Books:
     # -- margin ---------------------------------------------------------------------------------
 
     def margins(self) -> Iterator[Noticed]:
-        """Margin = price - cost, of the running period so far and of the last closed one."""
-        if self.last_closed is not None:
+        """Margin = price - cost, of the running period so far and of the last closed one. A trial
+        costs something and brings nothing by intention: it has no margin."""
+        if self.last_closed is not None and not self.last_closed.is_trial:
             rows = PeriodUsage.objects.filter(period=self.last_closed)
             columns = rows.values_list("unit_id", "overage_amount", "platform_cost", "agency_cost")
             closed = {unit: (price, ours + theirs) for unit, price, ours, theirs in columns}
@@ -238,7 +240,8 @@ class _Books:
                 overage={unit: price for unit, (price, _) in closed.items()},
                 costs={unit: cost for unit, (_, cost) in closed.items()},
             )
-        yield from self._margins_of(self.period, overage=self.overage_prices, costs=self.costs)
+        if not self.period.is_trial:
+            yield from self._margins_of(self.period, overage=self.overage_prices, costs=self.costs)
 
     def _margins_of(
         self,

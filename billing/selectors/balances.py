@@ -253,6 +253,7 @@ def _settled_in_thought(
         version = period.plan_version
         terms = known.get(version.pk) or known.setdefault(version.pk, terms_of(version))
         questions = questions_of([period], known)
+        terms = terms.of(period)
         may_grow = (held is None if grows is None else grows) or period is not periods[-1]
         found = [
             _balance(

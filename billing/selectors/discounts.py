@@ -17,7 +17,7 @@ from billing.models import (
     Subscription,
     SubscriptionDiscount,
 )
-from billing.services.plans import Terms, discount_document
+from billing.services.plans import Terms, discount_document, terms_in
 
 ZERO = Decimal(0)
 
@@ -42,7 +42,7 @@ def discounts_in_force(
     lines = _Lines.load(workspaces if agreed else ())
     candidates = {
         period.pk: [
-            *_of_package(terms[period.plan_version_id], period),
+            *_of_package(terms_in(terms, period), period),
             *_of_subscription(agreed, lines.of(period.subscription_id)),
         ]
         for period in periods
@@ -137,8 +137,9 @@ class _Lines(dict[int, int | None]):
 
 
 def _starts(workspaces: Iterable[int]) -> dict[int, list[_Begun]]:
-    """By workspace, where its periods start."""
-    rows = BillingPeriod.objects.filter(workspace__in=workspaces).order_by("start")
+    """By workspace, where its paid periods start."""
+    paid = BillingPeriod.objects.filter(workspace__in=workspaces, is_trial=False)
+    rows = paid.order_by("start")
     columns = (
         "workspace_id",
         "subscription_id",

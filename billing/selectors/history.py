@@ -28,7 +28,8 @@ GIVEN: Final = (CreditGrant.Kind.ADJUSTMENT, CreditGrant.Kind.PROMOTIONAL)
 def history_of(
     *, workspace: Workspace, periods: int, now: dt.datetime
 ) -> tuple[ScenarioDocument, list[BillingPeriod]]:
-    """A workspace's latest whole periods as a scenario under the plan that it was on last.
+    """A workspace's latest whole periods as a scenario under the plan that it was on last; a trial
+    is none of them.
 
     At most ``periods`` of them that have ended by ``now``, following each other without a gap;
     where none has, the one in progress, up to ``now``. Usage is what was counted, with what it
@@ -87,7 +88,8 @@ def candidate(version: PlanVersion, period: BillingPeriod, *, name: str) -> Cand
 
 
 def _latest(workspace: Workspace, count: int, now: dt.datetime) -> list[BillingPeriod]:
-    rows = workspace.periods.select_related("plan_version__plan", "subscription")
+    paid = workspace.periods.filter(is_trial=False)
+    rows = paid.select_related("plan_version__plan", "subscription")
     rows = rows.order_by("-start")
     ended = list(rows.filter(end__lte=now)[:count]) or list(rows.filter(start__lte=now)[:1])
     found: list[BillingPeriod] = []

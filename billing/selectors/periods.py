@@ -22,8 +22,9 @@ def fees_time_of(period: BillingPeriod) -> Period | None:
 
 
 def asking_for(period: BillingPeriod) -> BillingPeriod:
-    """The period that asked for the fees of a period's time: itself, or an earlier one."""
-    if period.asks_fees:
+    """The period that asked for the fees of a period's time: itself, or an earlier one. Nobody
+    asks for a trial's, so that is itself."""
+    if period.asks_fees or period.is_trial:
         return period
     earlier = BillingPeriod.objects.filter(subscription=period.subscription_id, asks_fees=True)
     return earlier.filter(start__lt=period.start).order_by("-start")[0]

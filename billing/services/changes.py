@@ -63,6 +63,7 @@ def note(
         subscription=subscription,
         kind=kind,
         effective_at=effective_at,
+        in_trial=subscription.is_in_trial(now),
         reason=reason.strip(),
         made_at=now,
         made_by=made_by,
@@ -141,9 +142,17 @@ def start_after(
     anchor_date: dt.date,
     now: dt.datetime,
     made_by: User | None,
+    trial_until: dt.datetime | None = None,
+    end_reason: str = "",
+    asked_once: bool = False,
 ) -> Subscription:
-    """A subscription that continues another one; its periods are the caller's to make."""
+    """A subscription that continues another one; its periods are the caller's to make.
+
+    What is asked once is due with it only where the one before has never been charged, and, with
+    ``asked_once``, not even then.
+    """
     workspace = before.workspace
+    never_charged = before.end is not None and before.end <= before.charged_from
     made = Subscription.objects.create(
         agency_id=before.agency_id,
         client_id=before.client_id,
@@ -154,6 +163,11 @@ def start_after(
         anchor_date=anchor_date,
         start=start,
         end=end,
+        end_reason=end_reason,
+        trial_until=trial_until,
+        once_due=(
+            before.once_due and before.trial_until is not None and never_charged and not asked_once
+        ),
         continues=before,
         created_at=now,
         created_by=made_by,

@@ -150,7 +150,7 @@ def _settle_units(
         terms = known.get(version.pk) or known.setdefault(version.pk, terms_of(version))
         yield settle_unit(
             books=ClosedBooks.read(closed[index], units[unit_id]),
-            terms=terms,
+            terms=terms.of(closed[index]),
             entries=entries,
             credit=credit.get(unit_id, {}),
             settled_in=settled_in,

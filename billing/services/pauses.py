@@ -46,13 +46,15 @@ def pause(
     is resumed, or until ``until``. Returns it.
 
     A day that it touches is charged: to keep day d free, pass its first instant. Raises
-    RefusedError where `subscriptions.end` does. Locks the client's row, then the workspace's.
+    RefusedError where `subscriptions.end` does, and before a trial ends. Locks the
+    client's row, then the workspace's.
     """
     current = hold(subscription)
     ends = quarter_ceil(at)
     if current.end_reason == EndReason.PAUSED and current.end == ends:
         return current
     refuse_unfit_end(current, ends, now)
+    _refuse_in_trial(current, ends)
     if until is not None and quarter_floor(until) <= ends:
         raise RefusedError("It goes on after it has paused, not before.", field="until")
     drop_planned(current, now=now, made_by=paused_by)
@@ -65,6 +67,14 @@ def pause(
     if until is not None:
         _go_on(current, quarter_floor(until), now, paused_by, "")
     return current
+
+
+def _refuse_in_trial(subscription: Subscription, ends: dt.datetime) -> None:
+    if subscription.trial_until is not None and ends < subscription.trial_until:
+        raise RefusedError(
+            f"{subscription} is on trial until {subscription.trial_until:%Y-%m-%d %H:%M} UTC, and "
+            "nothing of that is charged; give the trial another end, or pause after it."
+        )
 
 
 @transaction.atomic

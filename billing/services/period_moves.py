@@ -69,8 +69,9 @@ def fit_periods(
     to move is closed.
     """
     left: list[UsageWindow] = []
-    terms = terms_of(subscription.plan_version)
+    agreed = terms_of(subscription.plan_version)
     for period in subscription.periods.order_by("-start"):
+        terms = agreed.of(period)
         if ends is not None and period.start >= ends:
             left += withdraw(period, workspace, change, terms, keeps_once=keeps_once)
             continue

@@ -20,11 +20,12 @@ from billing.plan_documents import FeeDocument
 from billing.proration import share_of
 from billing.selectors.periods import bounds_of, fees_time_of
 from billing.terms import fee_amount, fees_time, is_prorated, opening_allowance
+from billing.trials import trial_bounds
 from billing.waterfall import DEFAULT_PRIORITY, GrantKind
 from clients.services import windows
 
 from .discounts import discount_lines
-from .plans import Terms, fee_interval_of, terms_by_version
+from .plans import Terms, fee_interval_of, terms_by_version, terms_in
 
 
 def make_periods(
@@ -60,18 +61,16 @@ def make_periods(
                 period.start,
                 period.end,
                 period.timezone,
-                attention_at=attention_of(terms[period.plan_version_id], unit.slug),
+                attention_at=attention_of(terms_in(terms, period), unit.slug),
             )
             for period in made
-            for unit in terms[period.plan_version_id].units.values()
+            for unit in terms_in(terms, period).units.values()
         ]
     )
     CreditGrant.objects.bulk_create(
-        grant
-        for period in made
-        for grant in _allowances(period, terms[period.plan_version_id], now)
+        grant for period in made for grant in _allowances(period, terms_in(terms, period), now)
     )
-    fees = [fee for period in made for fee in _fees(period, terms[period.plan_version_id], now)]
+    fees = [fee for period in made for fee in _fees(period, terms_in(terms, period), now)]
     Charge.objects.bulk_create([*fees, *discount_lines(made, terms, now=now, charges=fees)])
     return made
 
@@ -103,6 +102,9 @@ def _with_fees_times(
     fees have a longer interval than its periods."""
     asked_until = _asked_until({each for each, _ in missing if each.plan_version.fee_interval})
     for subscription, period in missing:
+        if is_trial(subscription, period):
+            yield subscription, period, None
+            continue
         asked = fees_time(
             period,
             fee_interval_of(subscription.plan_version),
@@ -145,6 +147,8 @@ def _period(
         fees_end=longer.end if longer else None,
         fees_full_start=longer.full_start if longer else None,
         fees_full_end=longer.full_end if longer else None,
+        is_trial=is_trial(subscription, period),
+        asks_once=subscription.once_due and period.start == subscription.charged_from,
         due_at=period.end + dt.timedelta(hours=subscription.agency.grace_hours),
         created_at=now,
     )
@@ -160,13 +164,30 @@ def _missing(
     if last is not None:
         period = bounds_of(last)
     else:
-        period = period_at(subscription.start, subscription.start, interval, anchor, zone, end)
+        period = first_bounds(subscription)
         if period is not None:
             yield period
     while period is not None and period.start <= now:
         period = next_period(period, interval, anchor, zone, end)
         if period is not None:
             yield period
+
+
+def first_bounds(subscription: Subscription) -> Period | None:
+    """Where the first period of a subscription begins and ends: its trial, if it has one. None
+    where it never came to be."""
+    start, end = subscription.start, subscription.end
+    if end is not None and end <= start:
+        return None
+    if subscription.trial_until is not None:
+        return trial_bounds(start, subscription.trial_until, end)
+    interval = cast(Interval, subscription.plan_version.period_interval)
+    return period_at(start, start, interval, subscription.anchor_date, subscription.timezone, end)
+
+
+def is_trial(subscription: Subscription, bounds: Period) -> bool:
+    """Whether a period with these bounds is the subscription's trial."""
+    return bounds.start < subscription.charged_from
 
 
 def period_grant(
@@ -210,19 +231,12 @@ def _allowances(period: BillingPeriod, terms: Terms, now: dt.datetime) -> Iterat
             )
 
 
-def asks_once(period: BillingPeriod) -> bool:
-    """Whether fees that are asked once are due with a period: the first one of a subscription
-    that continues no other. Reads the subscription."""
-    subscription = period.subscription
-    return period.start == subscription.start and subscription.continues_id is None
-
-
 def _fees(period: BillingPeriod, terms: Terms, now: dt.datetime) -> Iterator[Charge]:
     asked = fees_time_of(period)
     if asked is None:
         return
     for fee, row in zip(terms.plan.fees, terms.fees, strict=True):
-        if fee.when == "period" or asks_once(period):
+        if fee.when == "period" or period.asks_once:
             yield _fee_charge(period, asked, fee, row, now)
 
 

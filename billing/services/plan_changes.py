@@ -17,7 +17,6 @@ from agencyportal.core.periods import (
     Interval,
     local_date,
     local_day_start,
-    period_at,
     resolve_anchor,
 )
 from billing.lifecycle import FeeRule
@@ -36,7 +35,7 @@ from .changes import (
     start_after,
 )
 from .period_moves import rehouse_reservations, take_over
-from .periods import make_periods
+from .periods import first_bounds, make_periods
 from .plans import anchor_of
 from .subscriptions import refuse_unfit_version
 
@@ -59,8 +58,12 @@ def change_plan(
     before; what its fees asked for the rest is credited, the new ones ask for it; the new
     allowance is the share of the rest, less what was used of the old one beyond its share. Top-ups
     stay. ``period_end``: it takes effect where the running period ends. A change that was planned
-    before, and has not begun, is dropped. Fees that are asked once are not asked again. Asked for
-    again, it answers with the one that is there.
+    before, and has not begun, is dropped; a planned end or pause stays. Fees that are asked once
+    are not asked again. Asked for again, it answers with the one that is there.
+
+    In a trial, ``now`` goes on as a trial under the new plan, up to the same end and with the whole
+    of its allowance; ``period_end`` is where the trial ends, and the new plan's fees, those that
+    are asked once included, are the first ones.
 
     Raises RefusedError for a draft, another agency's plan, another currency, the version that it
     is on, and a subscription that is not running. Locks the client's row, then the workspace's.
@@ -74,7 +77,9 @@ def change_plan(
     if plan_version.pk == current.plan_version_id:
         raise RefusedError(f"{current.workspace} is on {plan_version} already.")
     at = _first_of_day(current, running, now) if when == "now" else running.end
+    in_trial = running.is_trial
     planned_end = None if current.goes_on or current.end == at else current.end
+    planned_reason = "" if planned_end is None else current.end_reason
     drop_planned(current, now=now, made_by=changed_by)
     is_other = plan_version.plan_id != current.plan_version.plan_id
     change = note(
@@ -88,23 +93,26 @@ def change_plan(
         to_version=plan_version,
     )
     left = set_end(
-        current, change, at, end_reason=EndReason.CHANGED, rule=FeeRule.REST, keeps_once=True
+        current,
+        change,
+        at,
+        end_reason=EndReason.CHANGED,
+        rule=FeeRule.REST,
+        keeps_once=not in_trial,
     )
     following = start_after(
         current,
         plan_version=plan_version,
         start=at,
         end=planned_end,
-        anchor_date=_anchor(current, plan_version, at),
+        end_reason=planned_reason,
+        asked_once=not in_trial,
+        trial_until=current.trial_until if at < current.charged_from else None,
+        anchor_date=_anchor(current, plan_version, at, in_trial=in_trial),
         now=now,
         made_by=changed_by,
     )
-    interval = cast(Interval, plan_version.period_interval)
-    take_over(
-        current.workspace,
-        left,
-        period_at(at, at, interval, following.anchor_date, following.timezone, planned_end),
-    )
+    take_over(current.workspace, left, first_bounds(following))
     make_periods([following], now=now)
     rehouse_reservations(current.workspace)
     return following
@@ -127,10 +135,14 @@ def _first_of_day(
     return max(running.start, local_day_start(local_date(now, zone), zone))
 
 
-def _anchor(current: Subscription, version: PlanVersion, at: dt.datetime) -> dt.date:
+def _anchor(
+    current: Subscription, version: PlanVersion, at: dt.datetime, *, in_trial: bool
+) -> dt.date:
+    """The boundaries stay where both have the same intervals, unless none was paid for yet."""
     before = current.plan_version
     intervals = (version.interval, version.allowance_interval)
-    if intervals == (before.interval, before.allowance_interval):
+    if intervals == (before.interval, before.allowance_interval) and not in_trial:
         return current.anchor_date
     interval = cast(Interval, version.interval)
-    return resolve_anchor(at, interval, anchor_of(version), current.workspace.client.timezone)
+    first = max(at, current.charged_from) if in_trial else at
+    return resolve_anchor(first, interval, anchor_of(version), current.workspace.client.timezone)

@@ -16,6 +16,7 @@ from django.utils.text import slugify
 from agencyportal.core.periods import Anchor, Interval
 from billing.discounts import DiscountDocument, Scope
 from billing.models import (
+    BillingPeriod,
     Plan,
     PlanAllowance,
     PlanDiscount,
@@ -40,6 +41,7 @@ from billing.plan_documents import (
 from billing.plan_limits import refuse_unbillable
 from billing.rating import dump_pricing
 from billing.strict_json import DocumentError, Node
+from billing.trials import in_trial
 from clients.models import Agency, UsageUnit, User
 
 SLUG_LENGTH = 60
@@ -103,6 +105,17 @@ class Terms:
     units: dict[str, UsageUnit]
     """Units of the package by slug, in the order of `PlanDocument.units`."""
 
+    def of(self, period: BillingPeriod) -> Terms:
+        """What they are in a period: those of the trial, where it is one."""
+        if not period.is_trial:
+            return self
+        return replace(self, plan=in_trial(self.plan), fees=(), discounts=())
+
+
+def terms_in(terms: Mapping[int, Terms], period: BillingPeriod) -> Terms:
+    """The terms of a period, by the ids of plan versions."""
+    return terms[period.plan_version_id].of(period)
+
 
 def terms_of(version: PlanVersion) -> Terms:
     """The terms of a version: four queries, and one more where its plan is not loaded."""
@@ -147,6 +160,7 @@ def _terms(
         top_ups=tuple(map(band_document, top_ups)),
         minimum_commitment=version.minimum_commitment,
         discounts=tuple(map(discount_document, discounts)),
+        trial_days=version.trial_days,
     )
     units = [*(row.unit for row in allowances), *(row.unit for row in top_ups)]
     rows = {unit.slug: unit for unit in units}
@@ -229,6 +243,7 @@ def _write_draft(
         anchor=anchor,
         anchor_date=anchor_date,
         minimum_commitment=parsed.minimum_commitment,
+        trial_days=parsed.trial_days,
         timezone=parsed.timezone or "",
         created_at=now,
         created_by=created_by,

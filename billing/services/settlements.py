@@ -43,7 +43,7 @@ from clients.sums_sql import Stretch
 from .discounts import discount_lines, taken_off_overage
 from .overage import MarginRules, OveragePrice, price_overage
 from .periods import period_grant
-from .plans import Terms
+from .plans import Terms, terms_in
 
 ZERO = Decimal(0)
 
@@ -103,7 +103,7 @@ def _open_units(
     grants = opening_grants(periods)
     questions = questions_of(periods, terms)
     for period in periods:
-        agreed = terms[period.plan_version_id]
+        agreed = terms_in(terms, period)
         allowances = {allowance.unit: allowance for allowance in agreed.plan.allowances}
         for slug, unit in agreed.units.items():
             usable = grants.get((period.pk, unit.pk), [])
@@ -340,7 +340,7 @@ def charge(
 
 
 def _minimum_of(period: BillingPeriod, terms: Mapping[int, Terms]) -> Decimal | None:
-    return terms[period.plan_version_id].plan.minimum_commitment
+    return terms_in(terms, period).plan.minimum_commitment
 
 
 def _bought_in(periods: Sequence[BillingPeriod]) -> dict[int, Decimal]:

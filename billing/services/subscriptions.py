@@ -12,7 +12,9 @@ from django.db.models import F, Max, Q
 from agencyportal.core.periods import Interval, quarter_ceil, quarter_floor, resolve_anchor
 from billing.lifecycle import FeeRule
 from billing.models import BillingPeriod, PlanVersion, Subscription
+from billing.plan_documents import LONGEST_TRIAL
 from billing.refusals import RefusedError
+from billing.trials import trial_end
 from clients.models import User, Workspace
 from clients.services import windows
 
@@ -41,26 +43,33 @@ def activate(
     start: dt.datetime,
     now: dt.datetime,
     end: dt.datetime | None = None,
+    trial_days: int | None = None,
     created_by: User | None = None,
 ) -> Subscription:
     """Put a workspace on a published plan version from ``start`` until ``end`` (exclusive).
 
     ``start`` moves back and ``end`` forward to the quarter hour. Makes the periods up to ``now``
     and the one after, with their windows, allowances and fees. A ``start`` in the past bills from
-    then, usage that was reported before included. Asked for again, it answers with the
-    subscription that is there.
+    then, usage that was reported before included. It begins with a trial of ``trial_days`` local
+    days, the day of ``start`` being the first; None: the plan's, 0: without one. Asked for again,
+    it answers with the subscription that is there.
 
     Raises RefusedError for a draft, another agency's plan, a currency that is not the client's, a
-    time that another subscription covers, and a start before what is closed. Locks the
-    client's row, then the workspace's.
+    time that another subscription covers, a start before what is closed, and a trial that is
+    longer than a year. Locks the client's row, then the workspace's.
     """
+    refuse_unfit_trial(trial_days)
     begins = quarter_floor(start)
     ends = None if end is None else quarter_ceil(end)
     locked = hold_workspace(workspace.pk)
     subscription = locked.subscriptions.filter(
         not_empty(), start=begins, plan_version=plan_version
     ).first()
-    if subscription is None or subscription.end != ends:
+    zone = locked.client.timezone
+    days = plan_version.trial_days if trial_days is None else trial_days
+    until = trial_end(begins, days, zone) if days else None
+    asked = (ends, until)
+    if subscription is None or (subscription.end, subscription.trial_until) != asked:
         refuse_unfit_version(locked, plan_version)
         _refuse_unfit_times(locked, begins, ends)
         subscription = Subscription.objects.create(
@@ -69,9 +78,10 @@ def activate(
             workspace=locked,
             plan_version=plan_version,
             currency=locked.client.currency,
-            timezone=locked.client.timezone,
-            anchor_date=_anchor_date(plan_version, begins, locked.client.timezone),
+            timezone=zone,
+            anchor_date=anchor_date(plan_version, until or begins, zone),
             start=begins,
+            trial_until=until,
             end=ends,
             created_at=now,
             created_by=created_by,
@@ -274,7 +284,15 @@ def refuse_unfit_end(subscription: Subscription, ends: dt.datetime, now: dt.date
         )
 
 
-def _anchor_date(version: PlanVersion, begins: dt.datetime, timezone: str) -> dt.date:
-    """The local date from which the subscription's boundaries are counted, for good."""
+def refuse_unfit_trial(days: int | None) -> None:
+    """Raise RefusedError for a trial that nobody can be given."""
+    if days is not None and not 0 <= days <= LONGEST_TRIAL:
+        raise RefusedError(
+            f"A trial lasts at most {LONGEST_TRIAL} days; 0 is none.", field="trial_days"
+        )
+
+
+def anchor_date(version: PlanVersion, begins: dt.datetime, timezone: str) -> dt.date:
+    """The local date from which the boundaries of what is paid from ``begins`` are counted."""
     interval = cast(Interval, version.interval)
     return resolve_anchor(begins, interval, anchor_of(version), timezone)

@@ -26,6 +26,7 @@ from .changes import Kind, not_empty, note
 from .period_moves import move, rehouse_reservations, take_over, withdraw
 from .periods import make_periods
 from .plans import terms_of
+from .trials import move_in_zone
 
 
 @transaction.atomic
@@ -88,16 +89,23 @@ def _still_to_run(workspace: Workspace, now: dt.datetime) -> list[Subscription]:
 def _move(
     subscription: Subscription, change: SubscriptionChange, timezone: str, now: dt.datetime
 ) -> None:
-    subscription.timezone = timezone
+    before, subscription.timezone = subscription.timezone, timezone
     subscription.save(update_fields=["timezone"])
     workspace, terms = subscription.workspace, terms_of(subscription.plan_version)
+    in_trial = subscription.trial_until is not None and now < subscription.trial_until
+    if in_trial:
+        move_in_zone(subscription, old_timezone=before, now=now)
     for period in subscription.periods.filter(start__gt=now).order_by("-start"):
-        left = withdraw(period, workspace, change, terms, keeps_once=False)
+        left = withdraw(period, workspace, change, terms.of(period), keeps_once=False)
         take_over(workspace, left, None)
     running = subscription.periods.filter(start__lte=now, end__gt=now).first()
     if running is None:
         return
-    boundary = _boundary(subscription, running, timezone, now)
+    boundary = (
+        subscription.charged_from
+        if running.is_trial
+        else _boundary(subscription, running, timezone, now)
+    )
     asking = asking_for(running)
     fees_boundary = _fees_boundary(asking, boundary, change)
     if subscription.end is not None:
@@ -119,7 +127,7 @@ def _move(
                 period,
                 workspace,
                 change,
-                terms,
+                terms.of(period),
                 end=end,
                 full_end=full_end,
                 fees_end=fees_end,

@@ -84,7 +84,7 @@ def _expected(
             _top_up(purchase, within, amount, _due_at(books, within, row)),
         )
     for period in [*books.withdrawn, *books.periods]:
-        terms = books.terms[period.plan_version_id]
+        terms = books.terms_in(period)
         for key, name, fields in fees_of(books, period, voids):
             yield key, Expected(name, fields)
         if period.pk in books.settled:

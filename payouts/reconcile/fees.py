@@ -21,7 +21,6 @@ from billing.models import (
 )
 from billing.plan_documents import FeeDocument
 from billing.proration import share_of
-from billing.services.periods import asks_once
 from billing.terms import fee_amount, is_prorated
 
 from .findings import Checked, Finding, compare, unexpected
@@ -74,11 +73,11 @@ def check_voids(books: WorkspaceBooks, voids: Voids) -> Iterator[Finding]:
 
 def fees_of(books: WorkspaceBooks, period: BillingPeriod, voids: Voids) -> ExpectedFees:
     """Every line that the fees of a period call for."""
-    terms = books.terms[period.plan_version_id]
+    terms = books.terms_in(period)
     if not period.asks_fees:
         return
     for fee, row in zip(terms.plan.fees, terms.fees, strict=True):
-        if fee.when == "period" or asks_once(period):
+        if fee.when == "period" or period.asks_once:
             yield from _Lines(books, period, fee, row, voids).expected()
 
 
@@ -109,7 +108,8 @@ class _Lines:
 
     def _moved(self, move: PeriodMove) -> ExpectedFees:
         period, rule = self.period, FeeRule(move.fees)
-        if self.fee.when == "once" and move.change.kind in KEEPS_ONCE:
+        keeps_once = move.change.kind in KEEPS_ONCE and not move.change.in_trial
+        if self.fee.when == "once" and keeps_once:
             return
         before, after = fees_around(move, period)
         charged = sum(self.standing.values(), ZERO)

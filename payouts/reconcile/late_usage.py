@@ -230,7 +230,7 @@ def _move_on(
     unit.overage += result.overage
     for grant_id, quantity in result.drawn.items():
         unit.drawn[int(grant_id)] = unit.drawn.get(int(grant_id), ZERO) + quantity
-    terms = books.terms[period.plan_version_id]
+    terms = books.terms_in(period)
     allowance = next((a for a in terms.plan.allowances if a.unit == unit.settled.unit.slug), None)
     if allowance is None:
         return ZERO
@@ -253,7 +253,7 @@ def _move_on(
 def _minimum(
     books: WorkspaceBooks, period: BillingPeriod, charged: Decimal, added: Decimal
 ) -> Decimal:
-    minimum = books.terms[period.plan_version_id].plan.minimum_commitment
+    minimum = books.terms_in(period).plan.minimum_commitment
     if minimum is None:
         return ZERO
     due = minimum_due(minimum, bounds_of(period), period.timezone, period.currency)

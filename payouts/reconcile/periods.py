@@ -36,9 +36,11 @@ from billing.models import (
 from billing.selectors.periods import bounds_of, fees_time_of
 from billing.selectors.questions import Questions, questions_of
 from billing.services.overage import OveragePrice
+from billing.services.periods import is_trial
 from billing.services.plans import Terms, fee_interval_of, terms_of
 from billing.settlement import Usage
 from billing.terms import fees_time
+from billing.trials import trial_bounds
 from billing.waterfall import WaterfallResult
 from clients.models import UsageUnit, UsageWindow, Workspace
 
@@ -122,6 +124,10 @@ class WorkspaceBooks:
             late=_late(workspace),
             bought=_bought(workspace),
         )
+
+    def terms_in(self, period: BillingPeriod) -> Terms:
+        """The terms of a period: those of the trial, where it is one."""
+        return self.terms[period.plan_version_id].of(period)
 
     def as_made(self, period: BillingPeriod) -> Period:
         """The bounds that a period was made with, before any move."""
@@ -228,11 +234,12 @@ def check_periods(books: WorkspaceBooks) -> Iterator[Finding]:
             column: (getattr(period, column), getattr(expected, column))
             for column in ("start", "end", "full_start", "full_end")
         }
+        fields["is_trial"] = (period.is_trial, is_trial(period.subscription, expected))
         fields |= _fees_fields(books, period, asking.get(period.subscription_id))
         yield from compare(SUBJECT, period, name, fields)
         if period.asks_fees:
             asking[period.subscription_id] = period
-        for unit in books.terms[period.plan_version_id].units.values():
+        for unit in books.terms_in(period).units.values():
             window = windows.get((unit.pk, period.start))
             window_name = f"{unit.plural}, {name}"
             if window is None:
@@ -250,6 +257,8 @@ def _expected_bounds(
     subscription = period.subscription
     interval = cast(Interval, subscription.plan_version.period_interval)
     anchor, zone = subscription.anchor_date, period.timezone
+    if last is None and subscription.trial_until is not None:
+        return trial_bounds(subscription.start, subscription.trial_until, subscription.end)
     if last is None:
         start = subscription.start
         expected = period_at(start, start, interval, anchor, zone, subscription.end)
@@ -280,6 +289,8 @@ def _fees_fields(
     """What time a period's fees are for, and what the calendar says. ``last``: the period that
     asked before it."""
     subscription = period.subscription
+    if period.is_trial:
+        return {"asks_fees": (period.asks_fees, False)}
     asked_until = None if last is None else last.fees_full_end or last.full_end
     expected = fees_time(
         bounds_of(period),

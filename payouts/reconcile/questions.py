@@ -25,7 +25,7 @@ def check_questions(books: WorkspaceBooks) -> Iterator[Finding]:
         count += 1
         period = periods[row.period_id]
         name = f"{row.unit.plural}, {period_name(period)}"
-        terms = books.terms[period.plan_version_id]
+        terms = books.terms_in(period)
         allowance = next((a for a in terms.plan.allowances if a.unit == row.unit.slug), None)
         ask = None if allowance is None else allowance.overage.ask
         if ask is None:

@@ -48,10 +48,10 @@ def check_waterfalls(books: WorkspaceBooks, quarters: Quarters) -> Iterator[Find
     revoked: ExpectedRevocations = {}
     closed = 0
     for period in books.withdrawn:
-        terms = books.terms[period.plan_version_id]
+        terms = books.terms_in(period)
         expected_grants |= _opening_grants(books, period, terms)
     for period in books.periods:
-        terms = books.terms[period.plan_version_id]
+        terms = books.terms_in(period)
         expected_grants |= _opening_grants(books, period, terms)
         if period.state != BillingPeriod.State.CLOSED:
             continue
@@ -98,7 +98,7 @@ def _settle(
 ) -> tuple[Settled, ExpectedGrants]:
     """The unit's settlement, and the grants that closing made of it; ``carried`` moves on, and
     ``revoked`` gains what closing took back."""
-    allowance = _allowance(books.terms[period.plan_version_id], unit)
+    allowance = _allowance(books.terms_in(period), unit)
     bounds = bounds_of(period)
     usage = usage_of(
         [row for row in quarters.get(unit.pk, ()) if period.start <= row[0] < period.end]
@@ -219,7 +219,7 @@ def _check_frozen(
     if row is None:
         yield missing(USAGE, PeriodUsage, name, f"{plain(result.used)} used")
         return
-    allowance = _allowance(books.terms[period.plan_version_id], settled.unit)
+    allowance = _allowance(books.terms_in(period), settled.unit)
     policy = allowance.overage.policy if allowance else PlanAllowance.Policy.NOTIFY.value
     fields = {
         "policy": (row.policy, policy),

@@ -142,6 +142,8 @@ ADMIN: dict[str, Rights] = {
             ("resume", ACTS),
             ("end", ACTS),
             ("keep", ACTS),
+            ("convert_trial", ACTS),
+            ("move_trial_end", ACTS),
             ("add_discount", ACTS),
         )
     ),
