@@ -24,6 +24,7 @@ from billing.services.stripe_customers import tell_changed_customers
 from billing.services.stripe_inbox import process_due_events, process_event
 from billing.services.subscriptions import ensure_due_periods
 from billing.services.trial_mail import announce_trial_ends
+from billing.services.upgrades import work_on_all
 from billing.services.webhook_delivery import deliver_due
 from billing.services.webhooks import announce
 
@@ -33,6 +34,7 @@ MESSAGES: Final = 200
 RESERVATIONS: Final = 10_000
 STRIPE_CUSTOMERS: Final = 100
 STRIPE_EVENTS: Final = 200
+UPGRADES: Final = 500
 WEBHOOKS: Final = 100
 WORKSPACES: Final = 1000
 
@@ -87,6 +89,12 @@ def tick_alerts() -> int:
 def tick_trials() -> int:
     """Tell both sides of trials that end in a few days."""
     return announce_trial_ends(now=timezone.now(), limit=WORKSPACES)
+
+
+@shared_task
+def tick_upgrades() -> int:
+    """Go on with moving subscriptions to other versions of their plans."""
+    return work_on_all(now=timezone.now(), limit=UPGRADES)
 
 
 @shared_task

@@ -80,6 +80,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Packages", "inventory_2", "billing_plan_changelist"),
             Entry("Subscriptions", "autorenew", "billing_subscription_changelist"),
+            Entry("Upgrades", "upgrade", "billing_versionupgrade_changelist"),
             Entry("Discounts", "percent", "billing_subscriptiondiscount_changelist"),
             Entry("Units", "straighten", "clients_usageunit_changelist"),
             Entry("Margin rules", "tune", "billing_marginrule_changelist"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db import models
@@ -11,8 +11,11 @@ from django.http import HttpRequest
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import display, money, quantity, told
+from agencyportal.core.admin_dialogs import Dialog
 from billing.models import Plan, PlanAllowance, PlanDiscount, PlanFee, PlanVersion, TopUpBand
 from clients.models import Agency
+
+from .upgrades import UpgradeSubscriptions
 
 EXPIRY = {"period_end": "With the period", "never": "Never"}
 
@@ -185,6 +188,7 @@ class PlanVersionAdmin(OfAgency):
     list_select_related = ("plan__agency",)
     search_fields = ("plan__name", "plan__slug")
     inlines = (AllowanceInline, FeeInline, DiscountInline, BandInline)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (UpgradeSubscriptions,)
     fields = (
         ("plan", "number"),
         ("interval", "allowance_interval"),

@@ -29,6 +29,7 @@ from .reservations import Reservation
 from .stripe import StripeCustomer, StripeEvent
 from .subscriptions import BillingPeriod, Subscription
 from .tax import TaxCategory, TaxRate
+from .upgrades import UpgradeItem, VersionUpgrade
 from .webhooks import (
     WebhookAttempt,
     WebhookDelivery,
@@ -94,6 +95,8 @@ __all__ = [
     "TopUpBand",
     "TopUpPurchase",
     "TopUpRequest",
+    "UpgradeItem",
+    "VersionUpgrade",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 
 import pytest
 
@@ -102,10 +103,14 @@ class TestATrial:
         self, tried, acme_support, conversation
     ):
         at = JANUARY + DAY
-        reserve(workspace=acme_support, unit=conversation, quantity=1000, now=at, key="all")
+        reserve(
+            workspace=acme_support, unit=conversation, quantity=Decimal(1000), now=at, key="all"
+        )
 
         with pytest.raises(NotAdmittedError):
-            reserve(workspace=acme_support, unit=conversation, quantity=1, now=at, key="more")
+            reserve(
+                workspace=acme_support, unit=conversation, quantity=Decimal(1), now=at, key="more"
+            )
 
     def test_a_top_up_that_is_bought_is_paid(self, tried, acme_support, platform):
         band = tried.plan_version.top_ups.get()
@@ -224,7 +229,9 @@ class TestAnotherEnd:
         check_timeline(acme_support)
 
     def test_converted_as_it_begins_there_was_none(self, tried, acme_support, conversation):
-        reserve(workspace=acme_support, unit=conversation, quantity=5, now=JANUARY, key="held")
+        reserve(
+            workspace=acme_support, unit=conversation, quantity=Decimal(5), now=JANUARY, key="held"
+        )
 
         made = convert_trial(subscription=tried, now=JANUARY)
 

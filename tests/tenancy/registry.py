@@ -129,7 +129,7 @@ ADMIN: dict[str, Rights] = {
     "billing.Payment": READ,
     "billing.PeriodUsage": Rights(views=(("explain", {}),)),
     "billing.Plan": READ,
-    "billing.PlanVersion": READ,
+    "billing.PlanVersion": Rights(dialogs=(("upgrade", ACTS),), row=(("number", 2),)),
     "billing.Reservation": READ,
     "billing.StripeCustomer": READ,
     "billing.StripeEvent": Rights(
@@ -153,6 +153,8 @@ ADMIN: dict[str, Rights] = {
     "billing.TopUpRequest": Rights(
         dialogs=(("approve", ACTS), ("decline", ACTS)), row=(("state", "pending"),)
     ),
+    "billing.UpgradeItem": READ,
+    "billing.VersionUpgrade": Rights(dialogs=(("try_again", ACTS),)),
     "billing.WebhookDelivery": Rights(dialogs=(("replay", ACTS),), row=(("state", "delivered"),)),
     "billing.WebhookEndpoint": Rights(
         adds=LEADS, changes=LEADS, dialogs=(("new_secret", LEADS), ("send_test", ACTS))

@@ -51,6 +51,7 @@ from billing.services.requests import ask_for_top_up
 from billing.services.reservations import reserve
 from billing.services.revocations import revoke
 from billing.services.subscriptions import activate, end, ensure_due_periods, keep
+from billing.services.upgrades import begin_upgrade
 from billing.services.webhooks import rotate_secret, save_endpoint, send_test
 from clients.models import (
     Agency,
@@ -151,7 +152,26 @@ def tell(
     for deployment in world.deployments.values():
         _live(deployment, unit, people[roles[0]], now)
         move_money(deployment.client, people[roles[0]], now, file=_file)
+    _upgrade(world, people[roles[0]], now)
     return world
+
+
+def _upgrade(world: World, owner: User, now: dt.datetime) -> None:
+    """A dearer version of the package: one client refused to be moved to it, others may be."""
+    zone = world.first.client.timezone
+    dearer = _package(zone) | {"minimum_commitment": "5"}
+    version = import_plan(agency=world.agency, document=dearer, now=now, created_by=owner)
+    first = world.first.workspace.subscriptions.get()
+    upgrade = begin_upgrade(
+        version=version,
+        when="period_end",
+        now=now,
+        key=f"upgrade:{world.agency.pk}",
+        subscription_ids=[first.pk],
+        made_by=owner,
+        reason="Prices",
+    )
+    upgrade.items.update(state="refused", words="By hand")
 
 
 def _person(email: str, **fields: Any) -> User:

@@ -23,11 +23,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        document = export_plan(_find(options["plan"]))
+        document = export_plan(find_version(options["plan"]))
         self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _find(address: str) -> PlanVersion:
+def find_version(address: str) -> PlanVersion:
+    """The version that AGENCY/PLAN or AGENCY/PLAN@VERSION names. Raises CommandError."""
     match = _ADDRESS.fullmatch(address)
     if match is None:
         raise CommandError(f"AGENCY/PLAN or AGENCY/PLAN@VERSION is needed, not {address!r}.")
