@@ -185,7 +185,7 @@ def _beyond(plan: PlanDocument, result: SimulationResult) -> dict[str, Decimal]:
     found = {"block": ZERO, "notify": ZERO}
     for period in result.periods:
         for unit in period.units:
-            policy = policies.get(unit.unit, "notify")
+            policy = "block" if period.is_trial else policies.get(unit.unit, "notify")
             if policy in found:
                 found[policy] += unit.waterfall.overage
     return found

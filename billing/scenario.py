@@ -22,10 +22,12 @@ from .plan_documents import (
     known_names,
     parse_plan,
     read_plan,
+    read_trial_days,
     refuse_repeats,
 )
 from .rating import QUANTITY_PLACES, CostPlus
 from .strict_json import DocumentError, Node, read_json
+from .trials import trial_end
 from .waterfall import DEFAULT_PRIORITY, GrantKind
 
 __all__ = [
@@ -108,6 +110,16 @@ class ScenarioDocument:
     usage: tuple[UsageDocument, ...] = ()
     discounts: tuple[Agreed, ...] = ()
     answers: tuple[AnswerDocument, ...] = ()
+    trial_days: int | None = None
+    """What it begins with; None: what the plan says, 0: no trial."""
+
+    @property
+    def trial_until(self) -> datetime | None:
+        """Where its trial ends, if it has one."""
+        days = self.plan.trial_days if self.trial_days is None else self.trial_days
+        if not days or self.plan.timezone is None:
+            return None
+        return trial_end(quarter_floor(self.start), days, self.plan.timezone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +146,16 @@ def parse_scenario(document: object) -> ScenarioDocument:
 def _read_scenario(node: Node) -> ScenarioDocument:
     fields = node.fields(
         required=("plan", "start"),
-        optional=("end", "until", "purchases", "grants", "usage", "discounts", "answers"),
+        optional=(
+            "end",
+            "until",
+            "trial_days",
+            "purchases",
+            "grants",
+            "usage",
+            "discounts",
+            "answers",
+        ),
     )
     plan = read_plan(fields["plan"])
     if plan.timezone is None:
@@ -161,6 +182,7 @@ def _read_scenario(node: Node) -> ScenarioDocument:
         usage=tuple(_read_usage(item, plan.units) for item in items_of(fields, "usage")),
         discounts=tuple(_read_discount(item) for item in items_of(fields, "discounts")),
         answers=tuple(_read_answer(item, plan.units) for item in items_of(fields, "answers")),
+        trial_days=read_trial_days(fields) if "trial_days" in fields else None,
     )
 
 

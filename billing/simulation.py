@@ -43,6 +43,7 @@ from .terms import (
     minimum_due,
     opening_allowance,
 )
+from .trials import in_trial, trial_bounds
 from .waterfall import DEFAULT_PRIORITY, Grant, GrantKind, WaterfallResult
 
 ZERO: Final = Decimal(0)
@@ -51,17 +52,13 @@ ONE: Final = Decimal(1)
 
 def simulate(scenario: ScenarioDocument) -> SimulationResult:
     """Price a scenario: every period begun before ``until``, with what happened up to then."""
-    plan = scenario.plan
     run = _Run(scenario)
-    periods = iter_periods(
-        scenario.start, plan.period_interval, run.anchor, run.timezone, end=scenario.end
-    )
     results: list[PeriodResult] = []
-    for period in periods:
+    for period in run.periods():
         if period.start >= scenario.until:
             break
         results.append(run.settle(period, is_first=not results))
-    return SimulationResult(plan.currency, tuple(results))
+    return SimulationResult(scenario.plan.currency, tuple(results))
 
 
 @dataclass(slots=True)
@@ -69,10 +66,17 @@ class _Unit:
     """What is known of one unit: its usage by quarter hour, and the grants it still has."""
 
     name: str
-    allowance: AllowanceDocument | None
+    paid_allowance: AllowanceDocument | None
+    trial_allowance: AllowanceDocument | None
     quarters: list[Quarter]
     carried: list[Grant] = field(default_factory=list)
     rolled_over: Decimal = ZERO
+    on_trial: bool = False
+
+    @property
+    def allowance(self) -> AllowanceDocument | None:
+        """That of the period that is being settled."""
+        return self.trial_allowance if self.on_trial else self.paid_allowance
 
     def usage_between(self, start: datetime, end: datetime) -> Usage:
         first, last = (bisect_left(self.quarters, (instant,)) for instant in (start, end))
@@ -90,8 +94,10 @@ class _Run:
         self.timezone: str = self.plan.timezone
         self.units = _units(scenario)
         self.bands = {band.name: band for band in self.plan.top_ups}
+        self.trial_until = scenario.trial_until
+        self.charged_from = self.trial_until or quarter_floor(scenario.start)
         self.anchor = resolve_anchor(
-            quarter_floor(scenario.start), self.plan.interval, self.plan.anchor, self.timezone
+            self.charged_from, self.plan.interval, self.plan.anchor, self.timezone
         )
         self.last_end = None if scenario.end is None else quarter_ceil(scenario.end)
         self.discounts = (*map(Agreed, self.plan.discounts), *scenario.discounts)
@@ -100,17 +106,32 @@ class _Run:
         self.asked_until: datetime | None = None
         self._made = count()
 
+    def periods(self) -> Iterator[Period]:
+        """The trial, where there is one, and the periods that are paid for."""
+        end = self.last_end
+        if self.trial_until is not None:
+            yield trial_bounds(quarter_floor(self.scenario.start), self.trial_until, end)
+        if end is None or end > self.charged_from:
+            interval = self.plan.period_interval
+            yield from iter_periods(
+                self.charged_from, interval, self.anchor, self.timezone, end=end
+            )
+
     def settle(self, period: Period, *, is_first: bool) -> PeriodResult:
         """Close one period, or look at it as far as ``until`` has come."""
-        asked = self._fees_time(period)
-        fees = list(self._fee_lines(asked, is_first=is_first))
+        on_trial = period.start < self.charged_from
+        asked = None if on_trial else self._fees_time(period)
+        fees = list(self._fee_lines(asked, asks_once=period.start == self.charged_from))
         lines = [line for _, line in fees]
         units, usage_lines = [], []
         for unit in self.units:
+            unit.on_trial = on_trial
             result, bought, overage_lines = self._settle_unit(unit, period, is_first=is_first)
             units.append(UnitResult(unit.name, result))
             lines += bought
             usage_lines += overage_lines
+        if on_trial:
+            return PeriodResult(period, tuple(units), tuple(lines), is_trial=True)
         lines += usage_lines
         grouped = [*fees, *(("overage", line) for line in usage_lines)]
         lines += self._discount_lines(period, asked, grouped)
@@ -134,12 +155,12 @@ class _Run:
             self.asked_until = asked.full_end
         return asked
 
-    def _fee_lines(self, asked: Period | None, *, is_first: bool) -> Iterator[tuple[Group, Line]]:
+    def _fee_lines(self, asked: Period | None, *, asks_once: bool) -> Iterator[tuple[Group, Line]]:
         """Each fee of a period, and what a discount takes it for. The first one asks for all."""
         if asked is None:
             return
         for fee in self.plan.fees:
-            if fee.when == "once" and not is_first:
+            if fee.when == "once" and not asks_once:
                 continue
             amount = fee_amount(fee, asked, self.timezone, self.plan.currency)
             line = Line(
@@ -376,11 +397,15 @@ def _units(scenario: ScenarioDocument) -> list[_Unit]:
         if bucket < scenario.until:
             quantities[usage.unit][bucket] += usage.quantity
             costs[usage.unit][bucket] += usage.cost or ZERO
-    allowances = {allowance.unit: allowance for allowance in scenario.plan.allowances}
+    paid, trial = (
+        {allowance.unit: allowance for allowance in plan.allowances}
+        for plan in (scenario.plan, in_trial(scenario.plan))
+    )
     return [
         _Unit(
             name=name,
-            allowance=allowances.get(name),
+            paid_allowance=paid.get(name),
+            trial_allowance=trial.get(name),
             quarters=[
                 Quarter(start, quantity, costs[name][start], ZERO)
                 for start, quantity in sorted(quantities[name].items())

@@ -49,6 +49,7 @@ class PeriodResult:
     lines: tuple[Line, ...]
     fees_time: Period | None = None
     """What time its fees are for: the period, a longer one that begins with it, or none."""
+    is_trial: bool = False
 
     @property
     def total(self) -> Decimal:
@@ -77,6 +78,7 @@ def _period_json(result: PeriodResult, currency: str) -> dict[str, Any]:
     return {
         "start": instant_text(result.period.start),
         "end": instant_text(result.period.end),
+        **({"trial": True} if result.is_trial else {}),
         "units": [_unit_json(unit) for unit in result.units],
         "lines": [_line_json(line, currency) for line in result.lines],
         "total": _money(result.total, currency),

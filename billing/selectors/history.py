@@ -60,6 +60,7 @@ def history_of(
         purchases=tuple(_purchases(workspace, plan, start, until)),
         grants=tuple(_given(workspace, slugs, start, until)),
         usage=tuple(_usage(workspace, start, until)),
+        trial_days=0,
     )
     return scenario, rows
 

@@ -46,6 +46,7 @@ def keep_books(scenario: ScenarioDocument, random: Random) -> Comparable:
         plan_version=version,
         start=scenario.start,
         end=scenario.end,
+        trial_days=scenario.trial_days,
         now=scenario.start,
     )
     for number, agreed in enumerate(scenario.discounts):

@@ -90,6 +90,14 @@ def agree(document: dict[str, Any], random: Random) -> None:
         ),
         scenario(usage={"2026-01-05": "99"}, plan={"minimum_commitment": "20"}),
         scenario(
+            usage={"2026-01-05": "150", "2026-02-05": "170"},
+            plan={"trial_days": 14, "anchor": None, "minimum_commitment": "20"},
+            fees=FEES,
+            allowance={"rollover_max": "50"},
+        ),
+        scenario(usage={"2026-01-05": "150"}, end="2026-01-09T00:00:00Z", fees=FEES)
+        | {"trial_days": 30},
+        scenario(
             start="2026-01-10T00:00:00Z",
             usage={"2026-01-15": "120"},
             grants=[
@@ -241,6 +249,7 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
         "top_ups": bands,
         "minimum_commitment": draw(st.sampled_from([None, "5", "1000"])),
         "discounts": draw(st.sampled_from([[], [], DISCOUNTS])),
+        "trial_days": draw(st.sampled_from([0, 0, 9, 45])),
     }
     start = draw(
         st.sampled_from(["2026-01-01T00:00:00Z", "2026-01-10T09:07:31Z", "2025-12-31T23:45:00Z"])
