@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.db import models
 from django.db.models import Count, Q
 from django.http import HttpRequest
-from unfold.widgets import CHECKBOX_CLASSES
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import money, quantity, state, told
@@ -46,7 +46,7 @@ class UpgradeForm(DialogForm):
     subscriptions = forms.MultipleChoiceField(
         required=False,
         label="Which",
-        widget=forms.CheckboxSelectMultiple(attrs={"class": " ".join(CHECKBOX_CLASSES)}),
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="None ticked: all of them.",
     )
     when = forms.ChoiceField(choices=VersionUpgrade.When.choices, label="From")
