@@ -20,7 +20,7 @@ from agencyportal.core.periods import (
     resolve_anchor,
 )
 from billing.lifecycle import FeeRule
-from billing.models import BillingPeriod, PlanVersion, Subscription
+from billing.models import BillingPeriod, PlanVersion, Subscription, SubscriptionChange
 from billing.refusals import RefusedError
 from clients.models import User
 
@@ -81,17 +81,7 @@ def change_plan(
     planned_end = None if current.goes_on or current.end == at else current.end
     planned_reason = "" if planned_end is None else current.end_reason
     drop_planned(current, now=now, made_by=changed_by)
-    is_other = plan_version.plan_id != current.plan_version.plan_id
-    change = note(
-        current,
-        Kind.PLAN_CHANGED if is_other else Kind.UPGRADED,
-        effective_at=at,
-        now=now,
-        made_by=changed_by,
-        reason=reason,
-        from_version=current.plan_version,
-        to_version=plan_version,
-    )
+    change = _noted(current, plan_version, at, now, changed_by, reason)
     left = set_end(
         current,
         change,
@@ -116,6 +106,27 @@ def change_plan(
     make_periods([following], now=now)
     rehouse_reservations(current.workspace)
     return following
+
+
+def _noted(
+    current: Subscription,
+    version: PlanVersion,
+    at: dt.datetime,
+    now: dt.datetime,
+    made_by: User | None,
+    reason: str,
+) -> SubscriptionChange:
+    is_other = version.plan_id != current.plan_version.plan_id
+    return note(
+        current,
+        Kind.PLAN_CHANGED if is_other else Kind.UPGRADED,
+        effective_at=at,
+        now=now,
+        made_by=made_by,
+        reason=reason,
+        from_version=current.plan_version,
+        to_version=version,
+    )
 
 
 def _running_period(subscription: Subscription, now: dt.datetime) -> BillingPeriod:
