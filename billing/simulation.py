@@ -5,10 +5,9 @@ Pure: the same cores that close real periods, fed from a document instead of the
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
@@ -28,13 +27,14 @@ from .asking import billable
 from .auto_top_up import automatic_grants
 from .discounts import Agreed, Group, Start, taken_off
 from .durations import Duration
-from .plan_documents import AllowanceDocument, PlanDocument, TopUpDocument
+from .plan_documents import PlanDocument, TopUpDocument
 from .proration import share_of
 from .rating import minimum_shortfall, overage_price
 from .scenario import GrantDocument, ScenarioDocument, Starts
 from .scenario_answers import asked_in
-from .settlement import Quarter, Usage, settle, usage_of
+from .settlement import Usage, settle
 from .simulation_result import Line, PeriodResult, SimulationResult, UnitResult, instant_text
+from .simulation_units import Unit, units_of
 from .strict_json import DocumentError
 from .terms import (
     closing_allowance,
@@ -43,7 +43,7 @@ from .terms import (
     minimum_due,
     opening_allowance,
 )
-from .trials import in_trial, trial_bounds
+from .trials import trial_bounds
 from .waterfall import DEFAULT_PRIORITY, Grant, GrantKind, WaterfallResult
 
 ZERO: Final = Decimal(0)
@@ -61,28 +61,6 @@ def simulate(scenario: ScenarioDocument) -> SimulationResult:
     return SimulationResult(scenario.plan.currency, tuple(results))
 
 
-@dataclass(slots=True)
-class _Unit:
-    """What is known of one unit: its usage by quarter hour, and the grants it still has."""
-
-    name: str
-    paid_allowance: AllowanceDocument | None
-    trial_allowance: AllowanceDocument | None
-    quarters: list[Quarter]
-    carried: list[Grant] = field(default_factory=list)
-    rolled_over: Decimal = ZERO
-    on_trial: bool = False
-
-    @property
-    def allowance(self) -> AllowanceDocument | None:
-        """That of the period that is being settled."""
-        return self.trial_allowance if self.on_trial else self.paid_allowance
-
-    def usage_between(self, start: datetime, end: datetime) -> Usage:
-        first, last = (bisect_left(self.quarters, (instant,)) for instant in (start, end))
-        return usage_of(self.quarters[first:last])
-
-
 class _Run:
     """One run over the periods of a scenario, which hand their grants on in order."""
 
@@ -92,7 +70,7 @@ class _Run:
         if self.plan.timezone is None:
             raise ValueError("the plan of a scenario needs a time zone")
         self.timezone: str = self.plan.timezone
-        self.units = _units(scenario)
+        self.units = units_of(scenario)
         self.bands = {band.name: band for band in self.plan.top_ups}
         self.trial_until = scenario.trial_until
         self.charged_from = self.trial_until or quarter_floor(scenario.start)
@@ -175,7 +153,7 @@ class _Run:
             yield "once" if fee.when == "once" else "fees", line
 
     def _settle_unit(
-        self, unit: _Unit, period: Period, *, is_first: bool
+        self, unit: Unit, period: Period, *, is_first: bool
     ) -> tuple[WaterfallResult, list[Line], list[Line]]:
         """The unit's waterfall, the lines of its top-ups, and those of its overage."""
         until = self.scenario.until
@@ -200,7 +178,7 @@ class _Run:
         top_ups = [self._top_up_line(band) for band, _ in [*bought, *automatic]]
         return result, top_ups, list(self._overage_lines(unit, period, result, usage.cost))
 
-    def _period_grants(self, unit: _Unit, period: Period, used: Decimal) -> Iterator[Grant]:
+    def _period_grants(self, unit: Unit, period: Period, used: Decimal) -> Iterator[Grant]:
         """The rollover and the allowance that a period opens with."""
         if unit.rolled_over:
             yield self._period_grant(GrantKind.ROLLOVER, unit, period, unit.rolled_over)
@@ -209,7 +187,7 @@ class _Run:
             yield self._period_grant(GrantKind.ALLOWANCE, unit, period, quantity)
 
     def _period_grant(
-        self, kind: GrantKind, unit: _Unit, period: Period, quantity: Decimal
+        self, kind: GrantKind, unit: Unit, period: Period, quantity: Decimal
     ) -> Grant:
         return Grant(
             id=f"{kind}:{unit.name}:{instant_text(period.start)}",
@@ -221,7 +199,7 @@ class _Run:
             sequence=next(self._made),
         )
 
-    def _given(self, unit: _Unit, period: Period, *, is_first: bool) -> Iterator[Grant]:
+    def _given(self, unit: Unit, period: Period, *, is_first: bool) -> Iterator[Grant]:
         """Grants of the scenario that take effect in this period, or before the first one."""
         for document in self.scenario.grants:
             grant = self._given_grant(document)
@@ -243,7 +221,7 @@ class _Run:
             priority=document.priority,
         )
 
-    def _bought(self, unit: _Unit, period: Period) -> list[tuple[TopUpDocument, Grant]]:
+    def _bought(self, unit: Unit, period: Period) -> list[tuple[TopUpDocument, Grant]]:
         """Top-ups bought in this period before ``until``, in the order in which they were."""
         purchases = sorted(
             (purchase.at, number, purchase.starts, purchase.top_up)
@@ -269,7 +247,7 @@ class _Run:
         return self._top_up_grant(name, band, following.start, following)
 
     def _bought_automatically(
-        self, unit: _Unit, period: Period, grants: list[Grant], usage: Usage
+        self, unit: Unit, period: Period, grants: list[Grant], usage: Usage
     ) -> list[tuple[TopUpDocument, Grant]]:
         auto = unit.allowance.overage.auto_top_up if unit.allowance else None
         if auto is None:
@@ -285,7 +263,7 @@ class _Run:
         made = automatic_grants(auto, band, planned, usage.buckets, make_grant)
         return [(band, grant) for grant in made]
 
-    def _as_planned(self, unit: _Unit, period: Period, grants: list[Grant]) -> list[Grant]:
+    def _as_planned(self, unit: Unit, period: Period, grants: list[Grant]) -> list[Grant]:
         """The grants with the allowance that the period opens with: what it grows by at an early
         end nobody knows while usage runs."""
         if unit.allowance is None:
@@ -314,7 +292,7 @@ class _Run:
         return Line("top_up", band.name, band.unit, band.quantity, amount)
 
     def _overage_lines(
-        self, unit: _Unit, period: Period, result: WaterfallResult, cost: Decimal
+        self, unit: Unit, period: Period, result: WaterfallResult, cost: Decimal
     ) -> Iterator[Line]:
         overage = unit.allowance.overage if unit.allowance else None
         if overage is None or not (overage.is_charged and overage.pricing):
@@ -386,30 +364,3 @@ def top_up_expiry(expires: str, at: datetime, period: Period, timezone: str) -> 
     if expires == "period_end":
         return period.end
     return quarter_ceil(Duration.parse(expires).after(at, timezone))
-
-
-def _units(scenario: ScenarioDocument) -> list[_Unit]:
-    """The plan's units with the usage before ``until``, added up by quarter hour."""
-    quantities: dict[str, dict[datetime, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    costs: dict[str, dict[datetime, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for usage in scenario.usage:
-        bucket = quarter_floor(usage.time)
-        if bucket < scenario.until:
-            quantities[usage.unit][bucket] += usage.quantity
-            costs[usage.unit][bucket] += usage.cost or ZERO
-    paid, trial = (
-        {allowance.unit: allowance for allowance in plan.allowances}
-        for plan in (scenario.plan, in_trial(scenario.plan))
-    )
-    return [
-        _Unit(
-            name=name,
-            paid_allowance=paid.get(name),
-            trial_allowance=trial.get(name),
-            quarters=[
-                Quarter(start, quantity, costs[name][start], ZERO)
-                for start, quantity in sorted(quantities[name].items())
-            ],
-        )
-        for name in scenario.plan.units
-    ]

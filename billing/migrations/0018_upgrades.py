@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0016_trials"),
+        ("billing", "0017_trials"),
         ("clients", "0009_window_attention"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
