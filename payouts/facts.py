@@ -9,7 +9,8 @@ from payouts.statement import EarningFact, EarningKind, Place, source_of
 
 
 def facts_of(earnings: Iterable[Earning]) -> list[EarningFact]:
-    """Facts of earnings that come with their invoice line and its charge. No queries then."""
+    """Facts of earnings that come with their line, of an invoice or a credit note, and its charge.
+    No queries then."""
     return [
         EarningFact(EarningKind(earning.kind), earning.amount, place_of(earning))
         for earning in earnings
@@ -22,9 +23,10 @@ def place_of(earning: Earning) -> Place:
     A fee stands by its kind, usage by its unit; usage without a unit (a minimum commitment) by
     its kind as well. Routed cost has no invoice line: it is usage of its unit.
     """
-    line = earning.invoice_line
-    kind = "" if line is None else line.kind
-    discounted = line.charge.details.get("group", "") if line and kind == "discount" else ""
+    line = earning.invoice_line or earning.credit_line
+    charge = None if line is None else line.charge
+    kind = "" if charge is None else charge.kind
+    discounted = charge.details.get("group", "") if charge and kind == "discount" else ""
     source = source_of(kind, discounted=discounted)
     return Place(
         client=earning.client_id,

@@ -1,6 +1,7 @@
 """How the figures of a payout come about from its earnings (ENGINE 12). Pure.
 
-    opening + revenue - routed cost - platform fee + adjustments = amount + closing
+    opening + revenue - routed cost - platform fee + refunds + disputes + adjustments
+        = amount + closing
 
 Earnings are signed as they move the agency's balance: revenue positive, routed cost and platform
 fee negative (a fee given back is positive). In the figures cost and fee are positive amounts, as
@@ -24,7 +25,13 @@ class EarningKind(StrEnum):
     REVENUE = "revenue"
     ROUTED_COST = "routed_cost"
     PLATFORM_FEE = "platform_fee"
+    REFUND = "refund"
+    DISPUTE = "dispute"
     ADJUSTMENT = "adjustment"
+
+
+ONE_BY_ONE: Final = frozenset({EarningKind.REFUND, EarningKind.DISPUTE, EarningKind.ADJUSTMENT})
+"""Kinds that a statement lists with their reason."""
 
 
 class Source(StrEnum):
@@ -86,6 +93,8 @@ class Figures:
     revenue: Decimal
     routed_cost: Decimal
     platform_fee: Decimal
+    refunds: Decimal
+    disputes: Decimal
     adjustments: Decimal
     amount: Decimal
     closing: Decimal
@@ -130,6 +139,8 @@ def figures(earnings: Iterable[EarningFact], *, opening: Decimal, minimum: Decim
         revenue=sums[EarningKind.REVENUE],
         routed_cost=-sums[EarningKind.ROUTED_COST],
         platform_fee=-sums[EarningKind.PLATFORM_FEE],
+        refunds=sums[EarningKind.REFUND],
+        disputes=sums[EarningKind.DISPUTE],
         adjustments=sums[EarningKind.ADJUSTMENT],
         amount=balance if is_paid else ZERO,
         closing=ZERO if is_paid else balance,
@@ -138,13 +149,14 @@ def figures(earnings: Iterable[EarningFact], *, opening: Decimal, minimum: Decim
 
 
 def breakdown(earnings: Iterable[EarningFact]) -> dict[Place, Share]:
-    """What each place brought, adjustments aside: those are stated one by one, with their reason.
+    """What each place brought; refunds, disputes and adjustments aside: those are stated one by
+    one, with their reason. What a refund gives back of the platform's fee is the place's.
 
     The shares add up to revenue, routed cost and platform fee of `figures`.
     """
     shares: dict[Place, Share] = {}
     for fact in earnings:
-        if fact.kind is EarningKind.ADJUSTMENT:
+        if fact.kind in ONE_BY_ONE:
             continue
         share = shares.get(fact.place)
         if share is None:

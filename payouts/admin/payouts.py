@@ -95,6 +95,8 @@ class PayoutAdmin(ReadOnlyAdmin):
             {
                 "fields": (
                     ("opening", "revenue"),
+                    "refunds",
+                    "disputes",
                     "adjustments",
                     ("routed_cost", "platform_fee"),
                     ("amount", "closing"),

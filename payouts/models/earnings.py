@@ -9,7 +9,14 @@ from agencyportal.core.append_only import AppendOnlyModel
 from agencyportal.core.fields import CurrencyField, MoneyField
 from agencyportal.core.money import plain
 from agencyportal.core.tenancy import ScopedQuerySet
-from billing.models import BillingPeriod, InvoiceLine, LateSettlement, Payment
+from billing.models import (
+    BillingPeriod,
+    CreditNoteLine,
+    InvoiceLine,
+    InvoiceMovement,
+    LateSettlement,
+    Payment,
+)
 from clients.models import Agency, Client, UsageUnit, Workspace
 
 
@@ -28,6 +35,8 @@ class Earning(AppendOnlyModel):
         REVENUE = "revenue", "Revenue collected"
         ROUTED_COST = "routed_cost", "Routed cost"
         PLATFORM_FEE = "platform_fee", "Platform fee"
+        REFUND = "refund", "Refunds and credit notes"
+        DISPUTE = "dispute", "Disputes"
         ADJUSTMENT = "adjustment", "Adjustment"
 
     agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="earnings")
@@ -46,6 +55,22 @@ class Earning(AppendOnlyModel):
     occurred_at = models.DateTimeField(help_text="Decides the payout month.")
     payment = models.ForeignKey(
         Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="earnings"
+    )
+    movement = models.ForeignKey(
+        InvoiceMovement,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="earnings",
+        help_text="What happened to the invoice, where it was no payment.",
+    )
+    credit_line = models.ForeignKey(
+        CreditNoteLine,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="earnings",
+        help_text="Of a credit note over what was on no invoice.",
     )
     invoice_line = models.ForeignKey(
         InvoiceLine, on_delete=models.PROTECT, null=True, blank=True, related_name="earnings"

@@ -20,9 +20,11 @@ class PayoutQuerySet(ScopedQuerySet["Payout"]):
 
 
 class Payout(AppendOnlyModel):
-    """``opening + revenue - routed_cost - platform_fee + adjustments = amount + closing``.
+    """``opening + revenue - routed_cost - platform_fee + refunds + disputes + adjustments`` is
+    ``amount + closing``.
 
-    Costs and fees are stored as positive amounts. ``amount`` is paid out; when the balance is
+    Costs and fees are stored as positive amounts, what follows them as it moves the balance:
+    refunds are negative. ``amount`` is paid out; when the balance is
     negative or below the agency's minimum it is 0 and everything is carried forward.
     """
 
@@ -47,6 +49,8 @@ class Payout(AppendOnlyModel):
     revenue = MoneyField()
     routed_cost = MoneyField()
     platform_fee = MoneyField()
+    refunds = MoneyField(default=0, help_text="Revenue that went back; negative.")
+    disputes = MoneyField(default=0, help_text="Held back, given back after; mostly negative.")
     adjustments = MoneyField()
     amount = MoneyField(help_text="To be paid to the agency.")
     closing = MoneyField(help_text="Carried forward to the next payout.")

@@ -10,20 +10,23 @@ from django.db.models import Exists, OuterRef, Prefetch
 
 from billing.models import (
     BillingPeriod,
+    CreditNote,
     Invoice,
     InvoiceLine,
+    InvoiceMovement,
     LateSettlement,
-    Payment,
     PeriodUsage,
 )
 from clients.models import UsageUnit
-from payouts.accrual import COMPARED, late_cost_of, revenue_of, routed_cost_of
+from payouts.accrual import COMPARED, credit_of, late_cost_of, revenue_of, routed_cost_of
 from payouts.models import Earning
 from payouts.revenue import FeeRule
 from payouts.services.earnings import (
+    credited_lines,
     fee_rules,
     in_time,
     late_settlements,
+    movements_of,
     routed_costs,
     unbilled_routed,
 )
@@ -43,6 +46,7 @@ def check_earnings(scope: Scope) -> Iterator[Finding]:
     posted; one with some of its earnings is not."""
     rules: dict[int, list[FeeRule]] = {}
     yield from _check_revenue(scope, rules)
+    yield from _check_credits(scope, rules)
     yield from _check_routed_cost(scope)
     yield from _check_late_cost(scope)
     adjustments = scope.of(Earning.objects.filter(kind=Earning.Kind.ADJUSTMENT))
@@ -50,13 +54,14 @@ def check_earnings(scope: Scope) -> Iterator[Finding]:
 
 
 def _check_revenue(scope: Scope, rules: dict[int, list[FeeRule]]) -> Iterator[Finding]:
-    paid = Exists(Payment.objects.filter(invoice=OuterRef("pk")))
+    moved = Exists(InvoiceMovement.objects.filter(invoice=OuterRef("pk")))
+    lines = InvoiceLine.objects.select_related("charge").order_by("position")
+    movements = (
+        movements_of().select_related("payment").prefetch_related("earnings", "payment__earnings")
+    )
     invoices = (
-        scope.of(Invoice.objects.filter(paid))
-        .prefetch_related(
-            Prefetch("lines", InvoiceLine.objects.select_related("charge").order_by("position")),
-            Prefetch("payments", Payment.objects.order_by("pk").prefetch_related("earnings")),
-        )
+        scope.of(Invoice.objects.filter(moved))
+        .prefetch_related(Prefetch("lines", lines), Prefetch("movements", movements))
         .order_by("pk")
     )
     for invoice in invoices.iterator(chunk_size=CHUNK // 20):
@@ -66,19 +71,33 @@ def _check_revenue(scope: Scope, rules: dict[int, list[FeeRule]]) -> Iterator[Fi
 
 
 def _check_invoice(invoice: Invoice, rules: list[FeeRule]) -> Iterator[Finding]:
-    payments = [payment for payment in invoice.payments.all() if payment.applied]
+    movements = list(invoice.movements.all())
     try:
-        expected = list(revenue_of(invoice, invoice.lines.all(), payments, rules))
+        expected = list(revenue_of(invoice, invoice.lines.all(), movements, rules))
     except ValueError as error:
         name = f"invoice {invoice.number}"
         yield difference(SUBJECT, invoice, name, "payments", "as they are", f"split ({error})")
         return
-    by_payment: dict[int | None, list[Earning]] = defaultdict(list)
+    by_cause: dict[tuple[int | None, int | None], list[Earning]] = defaultdict(list)
     for earning in expected:
-        by_payment[earning.payment_id].append(earning)
-    for payment in payments:
-        stored = list(payment.earnings.all())
-        yield from _match(by_payment[payment.pk], stored)
+        by_cause[earning.payment_id, earning.movement_id].append(earning)
+    for movement in movements:
+        if movement.payment is not None:
+            stored = list(movement.payment.earnings.all())
+            yield from _match(by_cause[movement.payment_id, None], stored)
+        else:
+            yield from _match(by_cause[None, movement.pk], list(movement.earnings.all()))
+
+
+def _check_credits(scope: Scope, rules: dict[int, list[FeeRule]]) -> Iterator[Finding]:
+    """Credit notes over what was on no invoice."""
+    notes = scope.of(CreditNote.objects.filter(pk__in=credited_lines().values("pk")))
+    notes = notes.prefetch_related("lines__charge", "lines__earnings").order_by("pk")
+    for note in notes.iterator(chunk_size=CHUNK // 20):
+        if note.agency_id not in rules:
+            rules[note.agency_id] = fee_rules(note.agency_id)
+        stored = [earning for line in note.lines.all() for earning in line.earnings.all()]
+        yield from _match(credit_of(note, rules[note.agency_id]), stored)
 
 
 def _check_routed_cost(scope: Scope) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ def name_of(payout: Payout) -> str:
 def _check_payout(payout: Payout, opening: Decimal) -> Iterator[Finding]:
     items = list(
         PayoutItem.objects.filter(payout=payout)
-        .select_related("earning__invoice_line__charge")
+        .select_related("earning__invoice_line__charge", "earning__credit_line__charge")
         .order_by("pk")
     )
     for item in items:
@@ -58,6 +58,8 @@ def _check_payout(payout: Payout, opening: Decimal) -> Iterator[Finding]:
         "revenue": (payout.revenue, made.revenue),
         "routed_cost": (payout.routed_cost, made.routed_cost),
         "platform_fee": (payout.platform_fee, made.platform_fee),
+        "refunds": (payout.refunds, made.refunds),
+        "disputes": (payout.disputes, made.disputes),
         "adjustments": (payout.adjustments, made.adjustments),
         "balance": (payout.amount + payout.closing, made.balance),
         # The minimum of that month is not kept; it pays the balance whole or nothing.
@@ -129,6 +131,8 @@ def _check_snapshot(payout: Payout, earnings: list[Earning], made: Figures) -> I
         "snapshot.totals.fee_revenue": (totals.fee_revenue, _revenue(shares, Source.FEE)),
         "snapshot.totals.routed_cost": (totals.routed_cost, -made.routed_cost),
         "snapshot.totals.platform_fees": (totals.platform_fees, -made.platform_fee),
+        "snapshot.totals.refunds": (totals.refunds, made.refunds),
+        "snapshot.totals.disputes": (totals.disputes, made.disputes),
         "snapshot.totals.adjustments": (totals.adjustments, made.adjustments),
         "snapshot.totals.paid_out": (totals.paid_out, payout.amount),
         "snapshot.totals.closing": (totals.closing, payout.closing),

@@ -1,4 +1,5 @@
-"""Posts what agencies gain and lose: revenue of payments, the platform's fee, routed cost.
+"""Posts what agencies gain and lose: revenue of payments and what goes back of it, the platform's
+fee, routed cost.
 
 Sweeps, safe to run twice or at once: an invoice (or a period) is locked while its earnings are
 posted, all of a payment's (or period's) rows are written in one transaction, and every row's
@@ -15,12 +16,19 @@ from decimal import Decimal
 from functools import partial
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, QuerySet, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 
 from agencyportal.core.locks import lock_row
-from billing.models import BillingPeriod, Invoice, LateSettlement, Payment, PeriodUsage
+from billing.models import (
+    BillingPeriod,
+    CreditNote,
+    Invoice,
+    InvoiceMovement,
+    LateSettlement,
+    PeriodUsage,
+)
 from clients.models import Agency, CostPayer, UsageEvent, UsageUnit
-from payouts.accrual import late_cost_of, revenue_of, routed_cost_of
+from payouts.accrual import credit_of, late_cost_of, revenue_of, routed_cost_of
 from payouts.models import Earning, PlatformFeeRule
 from payouts.revenue import FeeRule
 
@@ -59,6 +67,8 @@ def post_due_earnings(*, now: dt.datetime) -> int:
 def _due(now: dt.datetime) -> Iterator[tuple[str, Callable[[], int]]]:
     for pk in list(invoices_to_post(now)):
         yield f"invoice {pk}", partial(post_revenue, invoice_id=pk, now=now)
+    for pk in list(credit_notes_to_post(now)):
+        yield f"credit note {pk}", partial(post_credit, note_id=pk, now=now)
     for pk in list(periods_to_post(now)):
         yield f"period {pk}", partial(post_routed_cost, period_id=pk, now=now)
     for pk in list(late_periods_to_post(now)):
@@ -66,14 +76,26 @@ def _due(now: dt.datetime) -> Iterator[tuple[str, Callable[[], int]]]:
 
 
 def invoices_to_post(now: dt.datetime) -> Iterable[int]:
-    """Ids of invoices with a payment received by ``now`` that has brought no earning yet."""
-    posted = Earning.objects.filter(payment=OuterRef("pk"))
+    """Ids of invoices with a movement by ``now`` that has brought no earning yet: a payment, or
+    anything else but a dispute that was lost, which brings none."""
+    kinds = InvoiceMovement.Kind
+    paid = Earning.objects.filter(payment=OuterRef("payment"))
+    moved = Earning.objects.filter(movement=OuterRef("pk"))
+    waiting = Q(kind=kinds.PAYMENT) & ~Exists(paid) | ~Q(kind=kinds.PAYMENT) & ~Exists(moved)
     return (
-        Payment.objects.filter(~Exists(posted), received_at__lte=now, kept__lt=F("amount"))
+        InvoiceMovement.objects.filter(waiting, occurred_at__lte=now)
+        .exclude(kind=kinds.DISPUTE_LOST)
         .order_by("invoice_id")
         .values_list("invoice_id", flat=True)
         .distinct()
     )
+
+
+def credit_notes_to_post(now: dt.datetime) -> Iterable[int]:
+    """Ids of credit notes by ``now`` over what was on no invoice, not posted yet."""
+    posted = Earning.objects.filter(credit_line__credit_note=OuterRef("pk"))
+    notes = CreditNote.objects.filter(~Exists(posted), invoice=None, issued_at__lte=now)
+    return notes.order_by("pk").values_list("pk", flat=True)
 
 
 def periods_to_post(now: dt.datetime) -> Iterable[int]:
@@ -119,22 +141,41 @@ def unbilled_routed() -> QuerySet[UsageEvent]:
 
 
 def post_revenue(*, invoice_id: int, now: dt.datetime) -> int:
-    """Post what the payments of one invoice received by ``now`` brought; returns the new rows.
+    """Post what happened to one invoice by ``now``: payments, money that went back, credit notes,
+    disputes; returns the new rows.
 
-    All payments take part in the split, in the order they were recorded, so what one of them
-    brings does not depend on when it is posted. Locks the invoice, as recording a payment does,
+    All movements take part in the split, in the order they were recorded, so what one of them
+    brings does not depend on when it is posted. Locks the invoice, as whatever moves it does,
     then the agency, so that no fee rule begins between reading the rules and posting by them.
     """
     with transaction.atomic():
         invoice = lock_row(Invoice.objects.filter(pk=invoice_id))
         lock_row(Agency.objects.filter(pk=invoice.agency_id))
-        payments = list(
-            Payment.objects.filter(invoice=invoice, kept__lt=F("amount")).order_by("pk")
-        )
-        received = {payment.pk for payment in payments if payment.received_at <= now}
+        movements = list(movements_of().filter(invoice=invoice))
         lines = invoice.lines.select_related("charge").order_by("position")
-        earnings = revenue_of(invoice, lines, payments, fee_rules(invoice.agency_id))
-        return _store((e for e in earnings if e.payment_id in received), now)
+        earnings = revenue_of(invoice, lines, movements, fee_rules(invoice.agency_id))
+        return _store((e for e in earnings if e.occurred_at <= now), now)
+
+
+def movements_of() -> QuerySet[InvoiceMovement]:
+    """Movements of invoices in their order, with what working out their earnings needs."""
+    related = ("payment", "dispute__payment", "credit_note")
+    rows = InvoiceMovement.objects.select_related(*related).defer("credit_note__snapshot")
+    return rows.prefetch_related("credit_note__lines").order_by("invoice_id", "number")
+
+
+def post_credit(*, note_id: int, now: dt.datetime) -> int:
+    """Post what a credit note over charges that were on no invoice takes back; returns the new
+    rows. Locks the credit note, then the agency."""
+    with transaction.atomic():
+        note = lock_row(CreditNote.objects.filter(pk=note_id))
+        lock_row(Agency.objects.filter(pk=note.agency_id))
+        return _store(credit_of(credited_lines().get(pk=note_id), fee_rules(note.agency_id)), now)
+
+
+def credited_lines() -> QuerySet[CreditNote]:
+    """Credit notes over what was on no invoice, with their lines and charges."""
+    return CreditNote.objects.filter(invoice=None).prefetch_related("lines__charge")
 
 
 def fee_rules(agency_id: int) -> list[FeeRule]:

@@ -119,7 +119,15 @@ def _earnings(agency: Agency, currency: str, until: dt.datetime) -> list[Earning
     return list(
         Earning.objects.unpaid()
         .filter(agency=agency, currency=currency, occurred_at__lt=until)
-        .select_related("invoice_line__charge", "payment__invoice__client", "client")
+        .select_related(
+            "invoice_line__charge",
+            "credit_line__charge",
+            "credit_line__credit_note",
+            "payment__invoice__client",
+            "movement__invoice",
+            "movement__credit_note",
+            "client",
+        )
         .order_by("pk")
     )
 
@@ -136,6 +144,8 @@ def _payout(agency: Agency, currency: str, month: Month, made: Figures, now: dt.
         revenue=made.revenue,
         routed_cost=made.routed_cost,
         platform_fee=made.platform_fee,
+        refunds=made.refunds,
+        disputes=made.disputes,
         adjustments=made.adjustments,
         amount=made.amount,
         closing=made.closing,

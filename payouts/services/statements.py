@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import Sum
 
@@ -17,6 +17,7 @@ from billing.models import CollectedBy, InvoiceLine, LineKind, PeriodUsage
 from billing.services.invoice_snapshot import brand_of, party_of
 from clients.models import Client, Platform, UsageUnit, Workspace
 from payouts.documents.statement_snapshot import (
+    AdjustmentKind,
     AdjustmentLine,
     ClientEarnings,
     CollectedByAgency,
@@ -28,7 +29,7 @@ from payouts.documents.statement_snapshot import (
 )
 from payouts.facts import facts_of
 from payouts.models import Earning, Payout
-from payouts.statement import EarningKind, Share, Source, breakdown
+from payouts.statement import ONE_BY_ONE, EarningKind, Share, Source, breakdown
 
 ZERO = Decimal(0)
 
@@ -85,8 +86,8 @@ def _totals(payout: Payout, shares: Sequence[Share]) -> StatementTotals:
         "fee_revenue": revenue[Source.FEE],
         "routed_cost": -payout.routed_cost,
         "platform_fees": -payout.platform_fee,
-        "refunds": ZERO,
-        "disputes": ZERO,
+        "refunds": payout.refunds,
+        "disputes": payout.disputes,
         "adjustments": payout.adjustments,
         "paid_out": payout.amount,
         "closing": payout.closing,
@@ -176,17 +177,48 @@ def _line(
 
 
 def _adjustments(earnings: Iterable[Earning], timezone: str) -> tuple[AdjustmentLine, ...]:
-    return tuple(
-        AdjustmentLine(
-            kind="adjustment",
-            description=earning.description,
-            happened_on=local_date(earning.occurred_at, timezone),
-            amount=round_money(earning.amount, earning.currency),
-            client=earning.client.name if earning.client else "",
+    """Refunds, disputes and adjustments, each of its cause in one line."""
+    by_cause: dict[tuple[Any, ...], list[Earning]] = {}
+    for earning in earnings:
+        if EarningKind(earning.kind) in ONE_BY_ONE:
+            by_cause.setdefault(_cause_of(earning), []).append(earning)
+    lines = []
+    for rows in by_cause.values():
+        amount = sum((row.amount for row in rows), ZERO)
+        if not amount and rows[0].kind != EarningKind.ADJUSTMENT:
+            continue
+        first = rows[0]
+        lines.append(
+            AdjustmentLine(
+                kind=cast(AdjustmentKind, first.kind),
+                description=_words_of(first),
+                happened_on=local_date(first.occurred_at, timezone),
+                amount=round_money(amount, first.currency),
+                client=first.client.name if first.client else "",
+            )
         )
-        for earning in earnings
-        if earning.kind == EarningKind.ADJUSTMENT
-    )
+    return tuple(lines)
+
+
+def _cause_of(earning: Earning) -> tuple[Any, ...]:
+    """What earnings of one line have in common."""
+    if earning.movement_id is not None:
+        return "movement", earning.movement_id
+    if earning.credit_line is not None:
+        return "credit note", earning.credit_line.credit_note_id
+    return "earning", earning.pk
+
+
+def _words_of(earning: Earning) -> str:
+    movement, line = earning.movement, earning.credit_line
+    if line is not None:
+        return f"Credit note {line.credit_note.number}"
+    if movement is None:
+        return earning.description
+    what = movement.get_kind_display()
+    if movement.credit_note is not None:
+        what = f"{what} {movement.credit_note.number}"
+    return f"{what}, invoice {movement.invoice.number}"
 
 
 def _invoices(earnings: Iterable[Earning], timezone: str) -> tuple[PaidInvoice, ...]:

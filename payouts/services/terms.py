@@ -71,7 +71,8 @@ def refuse_posted_fees(*, agency: Agency, since: dt.datetime) -> None:
     """Raise TermsRefusedError where a rule from ``since`` on would reach back over payments whose
     fee is posted."""
     posted = Earning.objects.for_agency(agency).filter(
-        kind=Earning.Kind.REVENUE, occurred_at__gte=since
+        kind__in=(Earning.Kind.REVENUE, Earning.Kind.REFUND, Earning.Kind.DISPUTE),
+        occurred_at__gte=since,
     )
     if posted.exists():
         raise TermsRefusedError(

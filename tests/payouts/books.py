@@ -15,6 +15,7 @@ from billing.models import (
     CollectedBy,
     Invoice,
     InvoiceLine,
+    InvoiceTax,
     Payment,
     PeriodUsage,
     Plan,
@@ -22,6 +23,7 @@ from billing.models import (
     Subscription,
 )
 from billing.services.payments import record_payment
+from billing.tax import tax_on
 from clients.models import UsageUnit, Workspace
 
 NONE = Decimal(0)
@@ -123,12 +125,29 @@ def issued_invoice(
     )
     for position, line in enumerate(lines, start=1):
         _line(invoice, period, position, line)
+    _taxes(invoice)
     invoice.state = Invoice.State.ISSUED
     invoice.number, invoice.sequence = number, int(number.rpartition("-")[2])
     invoice.issued_at, invoice.issue_date = issued_at, issued_at.date()
     invoice.snapshot = {"schema": 1}
     invoice.save()
     return invoice
+
+
+def _taxes(invoice: Invoice) -> None:
+    bases: dict[tuple[str, Decimal], Decimal] = {}
+    for line in invoice.lines.filter(collected_by=CollectedBy.PLATFORM):
+        group = (line.tax_category, line.tax_percent)
+        bases[group] = bases.get(group, NONE) + line.net
+    for (category, percent), base in bases.items():
+        InvoiceTax.objects.create(
+            invoice=invoice,
+            category=category,
+            percent=percent,
+            base=base,
+            tax=tax_on(base, percent, invoice.currency),
+            currency=invoice.currency,
+        )
 
 
 def _line(invoice: Invoice, period: BillingPeriod, position: int, line: Line) -> None:

@@ -7,11 +7,16 @@ from decimal import Decimal
 
 import pytest
 
+from billing.crediting import Part
 from billing.models import CollectedBy
-from clients.models import CostPayer, UsageEvent
+from billing.services.credit_notes import issue_credit_note, void_invoice
+from billing.services.disputes import record_dispute
+from billing.services.waiting_credit import credit_waiting_charges
+from clients.models import CostPayer, Platform, UsageEvent
 from payouts.models import Earning
 from payouts.services.earnings import EarningsNotPostedError, post_due_earnings
 from payouts.services.terms import TermsRefusedError, add_fee_rule
+from tests.billing import ledger
 
 from .books import Line, closed_period, frozen_usage, issued_invoice, pay, subscription
 
@@ -26,6 +31,7 @@ def posted() -> list[tuple[str, Decimal]]:
 
 @pytest.fixture
 def january(acme_support):
+    Platform.objects.get_or_create(defaults={"name": "Portal"})
     return closed_period(subscription(acme_support))
 
 
@@ -254,3 +260,70 @@ def test_the_same_fee_rule_twice_is_one_and_another_percentage_is_refused(fee, n
     assert add_fee_rule(percent=D(5), **again) == fee
     with pytest.raises(TermsRefusedError, match="already"):
         add_fee_rule(percent=D(6), **again)
+
+
+# --- Money that goes back ----------------------------------------------------------------------
+
+
+def test_a_credit_note_takes_back_revenue_and_gives_back_the_fee(invoice, fee, now):
+    """The overage, 20.00 and 3.80 of tax, was paid."""
+    pay(invoice, "617.61", PAID)
+    post_due_earnings(now=PAID)
+    line = invoice.lines.get(kind="overage")
+    note = issue_credit_note(
+        invoice=invoice,
+        parts=[Part(line.pk)],
+        reason="Counted twice",
+        created_by=None,
+        now=LATER,
+        key="n",
+    )
+
+    assert (note.total, note.to_balance) == (D("23.80"), D("23.80"))
+    assert post_due_earnings(now=LATER) == 2
+    assert posted()[4:] == [("refund", D("-20.00")), ("platform_fee", D("1.00"))]
+    assert post_due_earnings(now=LATER) == 0
+
+
+def test_a_credit_note_on_an_unpaid_invoice_is_looked_at_once(invoice, fee):
+    void_invoice(invoice=invoice, reason="Wrong", created_by=None, now=PAID, key="v")
+    assert post_due_earnings(now=PAID) == 1
+    assert posted() == [("refund", D(0))]
+    assert post_due_earnings(now=LATER) == 0
+
+
+@pytest.mark.parametrize(
+    ("ends", "kept"),
+    [("won", D("493.05")), ("lost", D(0))],
+)
+def test_a_dispute_holds_back_once_and_ends_once(invoice, fee, ends, kept):
+    payment = pay(invoice, "617.61", PAID)
+    for state in ("opened", "opened", ends, ends):
+        record_dispute(
+            payment=payment,
+            provider_id="dp_1",
+            state=state,
+            amount=D("617.61"),
+            happened_at=LATER,
+            now=LATER,
+        )
+        post_due_earnings(now=LATER)
+        post_due_earnings(now=LATER)
+    of = {kind: D(0) for kind in ("revenue", "dispute", "platform_fee")}
+    for kind, amount in posted():
+        of[kind] += amount
+    assert of["revenue"] == D("519.00")
+    assert of["dispute"] == (D(0) if ends == "won" else D("-519.00"))
+    assert sum(of.values()) == kept
+
+
+def test_credit_that_was_paid_out_is_a_refund(january, fee, now):
+    start = january.start
+    client = january.client
+    ledger.charge(january, "-50.00", start, kind="credit")
+    credit_waiting_charges(
+        client=client, currency="USD", reason="They left", created_by=None, now=PAID, key="w"
+    )
+    assert post_due_earnings(now=PAID) == 2
+    assert posted() == [("refund", D("-50.00")), ("platform_fee", D("2.50"))]
+    assert post_due_earnings(now=LATER) == 0

@@ -24,7 +24,7 @@ D = Decimal
 CHAT = Place(client=1, workspace=1, unit=1)
 BASE = Place(client=1, workspace=1, source=Source.FEE, kind="base")
 
-REVENUE, COST, FEE, ADJUSTMENT = EarningKind
+REVENUE, COST, FEE, REFUND, DISPUTE, ADJUSTMENT = EarningKind
 
 
 def fact(kind: EarningKind, amount: str, place: Place = CHAT) -> EarningFact:
@@ -112,7 +112,13 @@ def test_the_equation_of_a_payout_always_holds(facts, opening, minimum):
     made = figures(facts, opening=opening, minimum=minimum)
 
     assert (
-        made.opening + made.revenue - made.routed_cost - made.platform_fee + made.adjustments
+        made.opening
+        + made.revenue
+        - made.routed_cost
+        - made.platform_fee
+        + made.refunds
+        + made.disputes
+        + made.adjustments
         == made.amount + made.closing
     )
 
@@ -135,7 +141,10 @@ def test_the_breakdown_adds_up_to_the_figures(facts):
     assert sum((share.revenue for share in shares), D(0)) == made.revenue
     assert sum((share.routed_cost for share in shares), D(0)) == -made.routed_cost
     assert sum((share.platform_fee for share in shares), D(0)) == -made.platform_fee
-    assert sum((share.net for share in shares), D(0)) + made.adjustments == made.balance
+    assert (
+        sum((share.net for share in shares), D(0)) + made.refunds + made.disputes + made.adjustments
+        == made.balance
+    )
 
 
 @given(earnings, cents, minima, st.randoms(use_true_random=False))
