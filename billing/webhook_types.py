@@ -18,6 +18,7 @@ from agencyportal.core.money import plain
 from billing.models import (
     Alert,
     BillingPeriod,
+    CreditNote,
     Invoice,
     OverageAnswer,
     OverageQuestion,
@@ -116,6 +117,20 @@ def _invoice(row: Invoice) -> dict[str, Any]:
     }
 
 
+def _credit_note(row: CreditNote) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "number": row.number,
+        "client": row.client.slug,
+        "invoice": row.invoice.number if row.invoice is not None else None,
+        "currency": row.currency,
+        "total": plain(row.total),
+        "to_due": plain(row.to_due),
+        "to_balance": plain(row.to_balance),
+        "issue_date": row.issue_date.isoformat(),
+    }
+
+
 def _payment(row: Payment) -> dict[str, Any]:
     return {
         "id": row.pk,
@@ -210,6 +225,18 @@ register(
         ),
         at="issued_at",
         data=_invoice,
+        client_id=lambda row: row.client_id,
+    )
+)
+register(
+    WebhookType(
+        name="credit_note.issued",
+        words="A credit note was issued",
+        rows=lambda: CreditNote.objects.select_related("client", "invoice").defer(
+            "snapshot", "invoice__snapshot"
+        ),
+        at="issued_at",
+        data=_credit_note,
         client_id=lambda row: row.client_id,
     )
 )

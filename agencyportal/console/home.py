@@ -216,7 +216,9 @@ def _stripe_events(request: HttpRequest) -> Figure:
 def _month(request: HttpRequest, moment: dt.datetime, first: dt.date, zone: str) -> list[Figure]:
     start = local_day_start(first, zone)
     collected = _by_currency(
-        visible(request, Payment).filter(received_at__gte=start, received_at__lte=moment),
+        visible(request, Payment)
+        .filter(received_at__gte=start, received_at__lte=moment)
+        .exclude(method=Payment.Method.BALANCE),
         "currency",
         "amount",
     )

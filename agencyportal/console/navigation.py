@@ -58,7 +58,11 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Billing",
         (
             Entry("Invoices", "receipt_long", "billing_invoice_changelist"),
+            Entry("Credit notes", "assignment_return", "billing_creditnote_changelist"),
             Entry("Payments", "payments", "billing_payment_changelist"),
+            Entry("Refunds", "undo", "billing_refund_changelist"),
+            Entry("Disputes", "report", "billing_dispute_changelist"),
+            Entry("Balances", "account_balance_wallet", "billing_clientbalance_changelist"),
             Entry("Charges", "request_quote", "billing_charge_changelist"),
             Entry("Periods", "date_range", "billing_billingperiod_changelist"),
             Entry("Credit", "redeem", "billing_creditgrant_changelist"),

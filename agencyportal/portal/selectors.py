@@ -16,13 +16,17 @@ from billing.models import (
     Alert,
     AlertKind,
     AlertRule,
+    BalanceEntry,
     BillingPeriod,
     Charge,
+    ClientBalance,
     CreditGrant,
+    CreditNote,
     GrantRevocation,
     Invoice,
     OverageQuestion,
     Payment,
+    PaymentReversal,
     PlanAllowance,
     PlanDiscount,
     PlanFee,
@@ -288,6 +292,37 @@ def invoices(client: Client) -> QuerySet[Invoice]:
         .select_related("document")
         .order_by("-issued_at", "-pk")
     )
+
+
+def credit_notes(client: Client) -> QuerySet[CreditNote]:
+    """What was credited to a client, the latest first, with where its file stands."""
+    return (
+        CreditNote.objects.for_client(client)
+        .defer("snapshot")
+        .select_related("document", "invoice")
+        .defer("invoice__snapshot", "snapshot")
+        .order_by("-issued_at", "-pk")
+    )
+
+
+def balances(client: Client) -> QuerySet[ClientBalance]:
+    """What of a client's money lies with the platform, by currency; nothing where there is none."""
+    return ClientBalance.objects.for_client(client).filter(amount__gt=Decimal(0))
+
+
+def balance_entries(client: Client) -> QuerySet[BalanceEntry]:
+    """How a client's balances came about, the latest first."""
+    return (
+        BalanceEntry.objects.for_client(client)
+        .select_related("payment__invoice", "credit_note")
+        .defer("payment__invoice__snapshot", "credit_note__snapshot")
+        .order_by("-pk")
+    )
+
+
+def reversals(client: Client, invoice: Invoice) -> QuerySet[PaymentReversal]:
+    """Payments of an invoice that did not stay."""
+    return PaymentReversal.objects.for_client(client).filter(payment__invoice=invoice)
 
 
 def payments(client: Client, invoice: Invoice) -> QuerySet[Payment]:

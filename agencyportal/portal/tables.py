@@ -17,7 +17,7 @@ from agencyportal.core.rendered import RenderedDocument
 from agencyportal.portal.gifts import Gift
 from agencyportal.portal.purchases import Bought, person
 from agencyportal.portal.visits import Visit
-from billing.models import Alert, Invoice, TopUpRequest
+from billing.models import Alert, BalanceEntry, CreditNote, Invoice, TopUpRequest
 from billing.services.alert_words import words_of
 
 _NUM = {"td": {"class": "num"}, "th": {"class": "num"}}
@@ -70,6 +70,64 @@ class InvoiceTable(PortalTable):
             _("Download"),
             record.number,
         )
+
+
+class CreditNoteTable(PortalTable):
+    """What was taken back of invoices."""
+
+    number = tables.Column(verbose_name=gettext_lazy("Credit note"))
+    issue_date = tables.Column(verbose_name=gettext_lazy("Date"))
+    invoice = tables.Column(verbose_name=gettext_lazy("Corrects"), empty_values=())
+    total = tables.Column(verbose_name=gettext_lazy("Total"), attrs=_NUM)
+
+    def render_number(self, record: CreditNote) -> SafeString:
+        url = reverse("portal:credit_note", args=[record.client_id, record.pk])
+        return format_html('<a href="{}">{}</a>', url, record.number)
+
+    def render_issue_date(self, record: CreditNote) -> str:
+        return self.writing.day(record.issue_date)
+
+    def render_invoice(self, record: CreditNote) -> str:
+        return record.invoice.number or "" if record.invoice else _("Credit")
+
+    def render_total(self, record: CreditNote) -> str:
+        return self.writing.price(record.total, record.currency)
+
+
+class BalanceTable(PortalTable):
+    """What came onto a balance and went from it, the latest first."""
+
+    created_at = tables.Column(verbose_name=gettext_lazy("When"))
+    kind = tables.Column(verbose_name=gettext_lazy("What"))
+    amount = tables.Column(verbose_name=gettext_lazy("Amount"), attrs=_NUM)
+
+    def render_created_at(self, record: BalanceEntry) -> str:
+        return self.writing.day(self.writing.date_of(record.created_at))
+
+    def render_kind(self, record: BalanceEntry) -> SafeString | str:
+        words = str(BALANCE_WORDS[BalanceEntry.Kind(record.kind)])
+        if record.credit_note is not None:
+            url = reverse("portal:credit_note", args=[record.client_id, record.credit_note_id])
+            return format_html('{} <a href="{}">{}</a>', words, url, record.credit_note.number)
+        if record.payment is not None:
+            invoice = record.payment.invoice
+            url = reverse("portal:invoice", args=[record.client_id, invoice.pk])
+            return format_html('{} <a href="{}">{}</a>', words, url, invoice.number)
+        return words
+
+    def render_amount(self, record: BalanceEntry) -> str:
+        return self.writing.price(record.amount, record.currency)
+
+
+BALANCE_WORDS = {
+    BalanceEntry.Kind.OVERPAYMENT: gettext_lazy("Paid more than was due"),
+    BalanceEntry.Kind.CREDIT_NOTE: gettext_lazy("Credit note"),
+    BalanceEntry.Kind.APPLIED: gettext_lazy("Used for invoice"),
+    BalanceEntry.Kind.REFUND: gettext_lazy("Paid back to you"),
+    BalanceEntry.Kind.REFUND_FAILED: gettext_lazy("Paying back failed"),
+    BalanceEntry.Kind.REVERSAL: gettext_lazy("A payment did not arrive after all"),
+    BalanceEntry.Kind.ADJUSTMENT: gettext_lazy("Correction"),
+}
 
 
 class PurchaseTable(PortalTable):

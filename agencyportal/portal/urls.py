@@ -6,6 +6,7 @@ from agencyportal.portal.brand import brand
 from agencyportal.portal.views import (
     alerts,
     caps,
+    credit_notes,
     invoices,
     questions,
     requests,
@@ -36,6 +37,9 @@ client_pages = [
     path("invoices/", invoices.invoices, name="invoices"),
     path("invoices/<int:invoice_id>/", invoices.invoice, name="invoice"),
     path("invoices/<int:invoice_id>/pdf/", invoices.invoice_pdf, name="invoice_pdf"),
+    path("credit-notes/<int:note_id>/", credit_notes.credit_note, name="credit_note"),
+    path("credit-notes/<int:note_id>/pdf/", credit_notes.credit_note_pdf, name="credit_note_pdf"),
+    path("balance/", credit_notes.balance, name="balance"),
     path("package/", terms.package, name="package"),
     path("alerts/", alerts.alerts, name="alerts"),
     path("alerts/read/", alerts.read, name="alerts_read"),

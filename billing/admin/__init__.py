@@ -2,7 +2,9 @@
 
 from . import (
     alerts,
+    balances,
     caps,
+    credit_notes,
     discounts,
     grants,
     invoices,
@@ -12,6 +14,7 @@ from . import (
     periods,
     plans,
     questions,
+    refunds,
     requests,
     stripe,
     subscribing,
@@ -27,7 +30,9 @@ from . import (
 
 __all__ = [
     "alerts",
+    "balances",
     "caps",
+    "credit_notes",
     "discounts",
     "grants",
     "invoices",
@@ -37,6 +42,7 @@ __all__ = [
     "periods",
     "plans",
     "questions",
+    "refunds",
     "requests",
     "stripe",
     "subscribing",

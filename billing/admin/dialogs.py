@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django import forms
 from django.core.exceptions import ValidationError
 
-from agencyportal.core.admin_dialogs import Dialog
+from agencyportal.core.admin_dialogs import Dialog, DialogForm
 from billing.refusals import RefusedError
 
 OPEN_STATES = {"open": "info", "closing": "warning", "closed": "success", "withdrawn": "default"}
@@ -14,10 +15,17 @@ INVOICE_STATES = {
     "draft": "default",
     "issued": "info",
     "partially_paid": "warning",
+    "overdue": "danger",
     "paid": "success",
     "void": "default",
     "uncollectible": "danger",
 }
+
+
+class ReasonForm(DialogForm):
+    """Why; kept with what is done."""
+
+    reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2}))
 
 
 class BillingDialog(Dialog):

@@ -9,19 +9,24 @@ from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 from django.utils.timezone import now
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
-from agencyportal.core.admin_columns import quantity, state, told
+from agencyportal.core.admin_columns import money, quantity, state, told
 from agencyportal.core.admin_dialogs import Dialog, DialogForm
 from agencyportal.core.money import plain
+from agencyportal.core.powers import Power
 from billing.models import CreditGrant, GrantRevocation, GrantUse, TopUpPurchase
+from billing.refusals import RefusedError
 from billing.selectors.balances import left_of
 from billing.selectors.explaining import Explanation, explain_grant
 from billing.services.revocations import revoke
+from billing.services.top_up_refunds import Refundable, refund_top_up, refundable
 
-from .dialogs import BillingDialog
+from .dialogs import BillingDialog, ReasonForm
 from .explaining import ExplainedAdmin
+from .invoice_dialogs import NOWHERE, WHERE
 
 KINDS = {
     "allowance": "default",
@@ -162,6 +167,79 @@ class CreditGrantAdmin(ExplainedAdmin):
         return explain_grant(grant=row, now=now())
 
 
+class RefundTopUpForm(ReasonForm):
+    amount = forms.DecimalField(max_digits=19, decimal_places=4, help_text="Net of tax.")
+    override = forms.BooleanField(
+        required=False,
+        label="More than its unused units are worth",
+        help_text="The reason says why.",
+    )
+    to = forms.ChoiceField(label="What was paid already", choices=WHERE)
+
+
+class RefundTopUp(BillingDialog):
+    """A top-up is given back: its unused units go, a credit note comes."""
+
+    slug = "refund"
+    title = "Give back"
+    icon = "undo"
+    submit = "Give it back"
+    power = Power.MONEY
+    danger = True
+    form_class: ClassVar[type[DialogForm]] = RefundTopUpForm
+
+    def why_not(self) -> str:
+        return "" if self._there else self._refusal
+
+    def explanation(self) -> str:
+        return (
+            "Its unused units are taken back, and a credit note is made. The agency's earning and "
+            "the platform's fee follow."
+        )
+
+    def facts(self) -> list[tuple[str, str]]:
+        there = self._there
+        if there is None:
+            return []
+        units = self.row.unit.plural
+        return [
+            ("Bought", f"{quantity(self.row.quantity)} {units}"),
+            ("Unused now", f"{quantity(there.unused)} {units}"),
+            ("Worth", money(there.most, self.row.currency)),
+        ]
+
+    def form(self, data: Any = None) -> DialogForm:
+        if data is not None:
+            return RefundTopUpForm(data)
+        most = self._there.most if self._there else Decimal(0)
+        return RefundTopUpForm(initial={"amount": plain(most)})
+
+    @cached_property
+    def _there(self) -> Refundable | None:
+        """What can be given back; None where nothing can, and then why."""
+        try:
+            return refundable(self.row, now=self.now)
+        except RefusedError as error:
+            self._refusal = str(error)
+            return None
+
+    _refusal = ""
+
+    def act(self, form: DialogForm) -> str:
+        said = form.cleaned_data
+        note = refund_top_up(
+            purchase=self.row,
+            amount=said["amount"],
+            override=said["override"],
+            reason=said["reason"],
+            refunded_by=self.user,
+            now=self.now,
+            key=said["key"],
+            to_payer=said["to"] != NOWHERE,
+        )
+        return f"Given back with credit note {note.number} over {money(note.total, note.currency)}."
+
+
 @admin.register(TopUpPurchase)
 class TopUpPurchaseAdmin(ReadOnlyAdmin):
     """Bands bought on account: by the client, by the agency for it, or by a rule of its own."""
@@ -179,6 +257,7 @@ class TopUpPurchaseAdmin(ReadOnlyAdmin):
     search_fields = ("workspace__slug", "workspace__client__name", "band__name")
     date_hierarchy = "purchased_at"
     ordering = ("-purchased_at", "-pk")
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (RefundTopUp,)
     fields = (
         ("workspace", "unit"),
         ("band", "quantity"),

@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,113 +13,34 @@ from django.urls import URLPattern, path
 from django.utils.timezone import localdate, now
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
-from agencyportal.core.admin_columns import display, money, state, told
-from agencyportal.core.admin_dialogs import DayField, Dialog, DialogForm, link
+from agencyportal.core.admin_columns import display, money, told
+from agencyportal.core.admin_dialogs import Dialog, link
 from agencyportal.core.admin_documents import document_response, pdf_response, words_about
 from agencyportal.core.admin_filters import ChoiceFilter
-from agencyportal.core.periods import local_date, local_day_start
-from agencyportal.core.powers import Power
 from agencyportal.core.rendered import RenderedDocument
 from billing.documents.invoice import render_invoice_pdf
-from billing.models import Charge, Invoice, InvoiceDocument, InvoiceLine, InvoiceTax, Payment
+from billing.models import (
+    Charge,
+    Invoice,
+    InvoiceDocument,
+    InvoiceLine,
+    InvoiceTax,
+    Payment,
+    WriteOff,
+)
 from billing.refusals import RefusedError
 from billing.services.document_files import DamagedDocumentError, read_document
-from billing.services.invoice_mail import recipients_of, resend_invoice
 from billing.services.invoicing import preview_invoice
-from billing.services.payments import record_payment
 
-from .dialogs import INVOICE_STATES, BillingDialog
-
-# --- Dialogs -----------------------------------------------------------------------------------
-
-
-class PaymentForm(DialogForm):
-    amount = forms.DecimalField(max_digits=19, decimal_places=4)
-    received_at = DayField(label="Received on")
-    method = forms.ChoiceField(choices=Payment.Method.choices)
-    reference = forms.CharField(max_length=200, help_text="As on the bank statement.")
-
-
-class RecordPayment(BillingDialog):
-    """Money arrived for an invoice."""
-
-    slug = "record-payment"
-    title = "Record a payment"
-    icon = "payments"
-    submit = "Record the payment"
-    power = Power.MONEY
-    form_class: ClassVar[type[DialogForm]] = PaymentForm
-
-    def is_offered(self) -> bool:
-        return self.row.state in (Invoice.State.ISSUED, Invoice.State.PARTIALLY_PAID)
-
-    def facts(self) -> list[tuple[str, str]]:
-        invoice: Invoice = self.row
-        return [
-            ("Client", str(invoice.client)),
-            ("Total", money(invoice.total, invoice.currency)),
-            ("Due", money(invoice.amount_due, invoice.currency)),
-        ]
-
-    def form(self, data: Any = None) -> DialogForm:
-        due = money(self.row.amount_due, "").replace(",", "")
-        form = PaymentForm(data, initial={"amount": due, "received_at": self._today()})
-        form.fields["amount"].label = f"Amount in {self.row.currency}"
-        return form
-
-    def act(self, form: DialogForm) -> str:
-        said = form.cleaned_data
-        payment = record_payment(
-            invoice=self.row,
-            amount=said["amount"],
-            currency=self.row.currency,
-            method=said["method"],
-            reference=said["reference"],
-            received_at=local_day_start(said["received_at"], self._zone),
-            now=self.now,
-            key=self.key(form),
-            recorded_by=self.user,
-        )
-        amount = money(payment.amount, payment.currency)
-        return f"Recorded {amount} for {self.row}, reference {payment.reference}."
-
-    @property
-    def _zone(self) -> str:
-        """The agency's: its payout month is decided by the day."""
-        zone: str = self.row.agency.timezone
-        return zone
-
-    def _today(self) -> dt.date:
-        return local_date(self.now, self._zone)
-
-
-class ResendInvoice(BillingDialog):
-    """The client gets the message with the PDF once more."""
-
-    slug = "resend"
-    title = "Send again"
-    icon = "forward_to_inbox"
-    submit = "Send the invoice again"
-    power = Power.MONEY
-
-    def is_offered(self) -> bool:
-        return bool(self.row.state != Invoice.State.DRAFT)
-
-    def why_not(self) -> str:
-        if self.row.state == Invoice.State.DRAFT:
-            return "The invoice is a draft: there is nothing to send again."
-        return ""
-
-    def facts(self) -> list[tuple[str, str]]:
-        return [("To", ", ".join(recipients_of(self.row.client)) or "Nobody has an address")]
-
-    def explanation(self) -> str:
-        return "The same message with the same PDF, to whoever reads this client's invoices now."
-
-    def act(self, form: DialogForm) -> str:
-        mail = resend_invoice(invoice=self.row, now=self.now, key=self.key(form))
-        return f"{self.row} goes out again, to {', '.join(mail.recipients)}."
-
+from .dialogs import INVOICE_STATES
+from .invoice_dialogs import (
+    UNPAID,
+    CreditInvoice,
+    RecordPayment,
+    ResendInvoice,
+    UseBalance,
+    WriteOffInvoice,
+)
 
 # --- Lists -------------------------------------------------------------------------------------
 
@@ -140,12 +60,17 @@ class PaymentStateFilter(ChoiceFilter):
         return overdue(invoices, localdate())
 
 
-UNPAID = (Invoice.State.ISSUED, Invoice.State.PARTIALLY_PAID)
-
-
 def overdue(invoices: models.QuerySet[Invoice], today: dt.date) -> models.QuerySet[Invoice]:
     """Invoices that should have been paid before ``today``."""
     return invoices.filter(state__in=UNPAID, due_date__lt=today)
+
+
+@display(description="State", ordering="state", label=INVOICE_STATES)
+def standing(invoice: Invoice) -> tuple[str, str]:
+    """The state in words; overdue is what an open one is after its day."""
+    if invoice.is_overdue(localdate()):
+        return "overdue", "Overdue"
+    return invoice.state, invoice.get_state_display()
 
 
 class FileFilter(ChoiceFilter):
@@ -177,6 +102,11 @@ def file(invoice: Invoice) -> str:
     return words_about(getattr(invoice, "document", None))
 
 
+@told("State")
+def standing_words(invoice: Invoice) -> str:
+    return standing(invoice)[1]
+
+
 class LineInline(ScopedInline):
     model = InvoiceLine
     fields = ("position", "description", "kind", "quantity", "unit_amount", "net", "tax_percent")
@@ -194,11 +124,21 @@ class TaxInline(ScopedInline):
 
 class PaymentInline(ScopedInline):
     model = Payment
-    fields = ("received_at", "amount", "method", "reference", "recorded_by")
+    fields = ("received_at", "amount", "kept", "returned", "method", "reference", "recorded_by")
     verbose_name_plural = "payments"
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related("recorded_by", "invoice__client")
+
+
+class WriteOffInline(ScopedInline):
+    model = WriteOff
+    fields = ("written_off_at", "amount", "reason", "written_off_by")
+    verbose_name_plural = "given up"
+    show_change_link = False
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).select_related("written_off_by")
 
 
 @admin.register(Invoice)
@@ -209,7 +149,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
         number,
         "client",
         "agency",
-        state("state", INVOICE_STATES),
+        standing,
         "issue_date",
         "due_date",
         "total",
@@ -220,14 +160,29 @@ class InvoiceAdmin(ReadOnlyAdmin):
     search_fields = ("number", "client__name", "client__legal_name", "client__slug")
     search_help_text = "A number, or a client's name."
     date_hierarchy = "issue_date"
-    inlines = (LineInline, TaxInline, PaymentInline)
-    dialogs: ClassVar[tuple[type[Dialog], ...]] = (RecordPayment, ResendInvoice)
+    inlines = (LineInline, TaxInline, PaymentInline, WriteOffInline)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (
+        RecordPayment,
+        UseBalance,
+        ResendInvoice,
+        CreditInvoice,
+        WriteOffInvoice,
+    )
     fieldsets = (
-        (None, {"fields": (("client", "state"), ("issue_date", "due_date"), "bill_at")}),
-        ("Amounts", {"fields": (("net", "tax", "total"), ("amount_paid", due, "currency"))}),
+        (None, {"fields": (("client", standing_words), ("issue_date", "due_date"), "bill_at")}),
+        (
+            "Amounts",
+            {
+                "fields": (
+                    ("net", "tax", "total"),
+                    ("amount_paid", "amount_credited"),
+                    (due, "currency"),
+                )
+            },
+        ),
         ("Document", {"fields": (file,)}),
     )
-    readonly_fields = (due, file)
+    readonly_fields = (due, file, standing_words)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related("client", "agency").defer("snapshot")
@@ -271,8 +226,10 @@ class InvoiceAdmin(ReadOnlyAdmin):
 
 @display(description="Invoice", ordering="line__invoice__number")
 def charge_invoice(charge: Charge) -> str:
-    line = getattr(charge, "line", None)
-    return str(line.invoice) if line else "Waiting"
+    if line := getattr(charge, "line", None):
+        return str(line.invoice)
+    credited = getattr(charge, "credit_line", None)
+    return str(credited.credit_note) if credited else "Waiting"
 
 
 class BilledFilter(ChoiceFilter):
@@ -281,10 +238,10 @@ class BilledFilter(ChoiceFilter):
     questions = {"waiting": ("On none yet", "waiting"), "billed": ("On an invoice", "billed")}
 
     def waiting(self, charges: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return charges.filter(line=None)
+        return charges.filter(line=None, credit_line=None)
 
     def billed(self, charges: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return charges.exclude(line=None)
+        return charges.exclude(line=None, credit_line=None)
 
 
 @admin.register(Charge)
@@ -293,7 +250,7 @@ class ChargeAdmin(ReadOnlyAdmin):
 
     list_display = ("description", "workspace", "kind", "amount", "bill_at", charge_invoice)
     list_filter = ("kind", BilledFilter, "client", "workspace", "collected_by")
-    list_select_related = ("workspace", "line__invoice__client")
+    list_select_related = ("workspace", "line__invoice__client", "credit_line__credit_note")
     search_fields = ("description", "client__name", "workspace__slug", "line__invoice__number")
     date_hierarchy = "bill_at"
     ordering = ("-bill_at", "-pk")
@@ -313,7 +270,11 @@ class ChargeAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         related = ("client", "workspace", "period__workspace", "unit", "margin_rule")
-        return super().get_queryset(request).select_related(*related, "line__invoice__client")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related(*related, "line__invoice__client", "credit_line__credit_note")
+        )
 
 
 @admin.register(InvoiceDocument)

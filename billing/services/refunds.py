@@ -89,6 +89,42 @@ def request_refund(
     return refund
 
 
+@transaction.atomic
+def pay_back(*, note: CreditNote, requested_by: User | None, now: dt.datetime) -> list[Refund]:
+    """Ask for what a credit note put on the balance to go back to the payments of its invoice,
+    the latest first, as far as they brought it and nobody disputes them.
+
+    What came out of the balance stays there. Once for each credit note and payment: asked for
+    again, it answers with the refunds that are there.
+    """
+    if note.invoice_id is None:
+        return []
+    refunds = list(note.refunds.order_by("pk"))
+    left = note.to_balance - sum((refund.amount for refund in refunds), Decimal(0))
+    asked = [refund.payment_id for refund in refunds if refund.payment_id is not None]
+    payments = Payment.objects.filter(invoice=note.invoice_id).exclude(pk__in=asked)
+    payments = payments.exclude(method=Payment.Method.BALANCE).order_by("-pk")
+    for payment in payments:
+        part = min(left, payment.returnable)
+        if part <= 0 or payment.disputes.open().exists():
+            continue
+        refunds.append(
+            request_refund(
+                client=note.client,
+                amount=part,
+                currency=note.currency,
+                reason=note.reason,
+                requested_by=requested_by,
+                now=now,
+                key=f"{note.number}:{payment.pk}",
+                payment=payment,
+                credit_note=note,
+            )
+        )
+        left -= part
+    return refunds
+
+
 def _lock_payment(payment: Payment | None) -> Payment | None:
     if payment is None:
         return None

@@ -12,6 +12,7 @@ import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import chain
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -85,8 +86,8 @@ class Books:
         invoices = list(Invoice.objects.order_by("pk"))
         invoice = invoices[int(amount * 100) % len(invoices)]
         payment = Payment.objects.exclude(method="balance").order_by("-pk").first()
-        common = {"now": NOW, "key": key}
-        why = {"reason": "As told", **common}
+        common: dict[str, Any] = {"now": NOW, "key": key}
+        why: dict[str, Any] = {"reason": "As told", **common}
         match kind:
             case "pay":
                 record_payment(
@@ -121,7 +122,7 @@ class Books:
             case _ if payment is not None:
                 self._return(kind, payment, amount, why)
 
-    def _return(self, kind: str, payment: Payment, amount: Decimal, why: dict) -> None:
+    def _return(self, kind: str, payment: Payment, amount: Decimal, why: dict[str, Any]) -> None:
         if kind == "reverse":
             part = min(amount, payment.returnable)
             reverse_payment(payment=payment, amount=part, reversed_at=NOW, **why)

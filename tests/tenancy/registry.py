@@ -78,6 +78,7 @@ ADMIN: dict[str, Rights] = {
             ("adjust", ACTS),
             ("set_cap", ACTS),
             ("timezone", ACTS),
+            ("credit_waiting", TAKES_MONEY),
         ),
     ),
     "clients.ClientMember": Rights(changes=ACTS, deletes=ACTS),
@@ -113,7 +114,13 @@ ADMIN: dict[str, Rights] = {
     "billing.CreditGrant": Rights(dialogs=(("revoke", ACTS),), views=(("explain", {}),)),
     "billing.DocumentSeries": OPERATORS_OWN,
     "billing.Invoice": Rights(
-        dialogs=(("record_payment", TAKES_MONEY), ("resend", TAKES_MONEY)),
+        dialogs=(
+            ("record_payment", TAKES_MONEY),
+            ("use_balance", TAKES_MONEY),
+            ("resend", TAKES_MONEY),
+            ("credit", TAKES_MONEY),
+            ("write_off", TAKES_MONEY),
+        ),
         views=(
             ("pdf", {"document__state": "rendered"}),
             ("preview", {"state": "draft"}),
@@ -126,7 +133,11 @@ ADMIN: dict[str, Rights] = {
     "billing.OverageQuestion": Rights(
         dialogs=(("approve", ACTS), ("refuse", ACTS)), row=(("answer", None),)
     ),
-    "billing.Payment": READ,
+    "billing.ClientBalance": Rights(dialogs=(("refund", TAKES_MONEY), ("adjust", OPERATES))),
+    "billing.CreditNote": Rights(views=(("pdf", {"document__state": "rendered"}),)),
+    "billing.Dispute": READ,
+    "billing.Payment": Rights(dialogs=(("reverse", TAKES_MONEY),)),
+    "billing.Refund": Rights(dialogs=(("sent", TAKES_MONEY), ("failed", TAKES_MONEY))),
     "billing.PeriodUsage": Rights(views=(("explain", {}),)),
     "billing.Plan": READ,
     "billing.PlanVersion": Rights(dialogs=(("upgrade", ACTS),), row=(("number", 2),)),
@@ -149,7 +160,7 @@ ADMIN: dict[str, Rights] = {
     ),
     "billing.SubscriptionDiscount": Rights(dialogs=(("end", ACTS),)),
     "billing.TaxRate": Rights(adds=OPERATES),
-    "billing.TopUpPurchase": READ,
+    "billing.TopUpPurchase": Rights(dialogs=(("refund", TAKES_MONEY),)),
     "billing.TopUpRequest": Rights(
         dialogs=(("approve", ACTS), ("decline", ACTS)), row=(("state", "pending"),)
     ),
@@ -199,11 +210,14 @@ def _client(deployment: Deployment) -> tuple[Any, ...]:
     return (deployment.client.pk,)
 
 
+OF_CLIENT = ("invoices", "credit_notes")
+
+
 def _of(name: str, **only: Any) -> Callable[[Deployment], tuple[Any, ...]]:
     """The client's id and that of its first row of a kind."""
 
     def args(deployment: Deployment) -> tuple[Any, ...]:
-        home = deployment.client if name == "invoices" else deployment.workspace
+        home = deployment.client if name in OF_CLIENT else deployment.workspace
         row = getattr(home, name).filter(**only).order_by("pk").first()
         return (deployment.client.pk, row.pk)
 
@@ -286,6 +300,9 @@ PAGES: dict[str, Page] = {
     "portal:request": _read_by_clients(_of("top_up_requests")),
     "portal:invoice": _read_by_clients(_of("invoices", **_ISSUED)),
     "portal:invoice_pdf": _read_by_clients(_of("invoices", **_ISSUED)),
+    "portal:credit_note": _read_by_clients(_of("credit_notes")),
+    "portal:credit_note_pdf": _read_by_clients(_of("credit_notes")),
+    "portal:balance": _read_by_clients(),
     "portal:offer": _read_by_clients(_offer),
     "portal:buy": Page(CLIENTS, status=302, args=_offer, posts=_DECIDES, refused=403),
     "portal:ask": Page(CLIENTS, status=302, args=_offer, posts=CLIENTS),

@@ -7,23 +7,23 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.utils.http import content_disposition_header
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from agencyportal.core.documents import SnapshotError
 from agencyportal.core.rendered import RenderedDocument
 from agencyportal.portal import explained, selectors
-from agencyportal.portal.tables import InvoiceTable, invoice_state
+from agencyportal.portal.files import file_of
+from agencyportal.portal.tables import CreditNoteTable, InvoiceTable, invoice_state
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
 from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.documents.invoice_view import InvoiceView
 from billing.models import Invoice
-from billing.services.document_files import DamagedDocumentError, read_document
 
 SECTION = "invoices"
-UNAVAILABLE = 503
+MOST_NOTES = 24
 _logger = logging.getLogger(__name__)
 
 
@@ -35,6 +35,11 @@ def invoices(request: HttpRequest, visit: Visit) -> HttpResponse:
     context = {
         "page": page,
         "invoices": InvoiceTable(page.object_list, visit=visit, caption=_("Invoices")),
+        "credit_notes": _credit_notes(visit),
+        "balances": [
+            visit.writing.price(row.amount, row.currency)
+            for row in selectors.balances(visit.client)
+        ],
         "platform": selectors.platform(),
     }
     return show(request, visit, "portal/invoices.html", context, section=SECTION)
@@ -66,6 +71,8 @@ def invoice(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResponse
             }
             for payment in selectors.payments(visit.client, found)
         ],
+        "credited": _credited(visit, found),
+        "went_back": _went_back(visit, found),
         "explained": explained.links(visit, selectors.usage_charged_on(visit.client, found)),
         "platform": selectors.platform(),
     }
@@ -77,21 +84,44 @@ def invoice(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResponse
 def invoice_pdf(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResponse:
     """The file that was issued, proved by its hash; a page that says why where there is none."""
     found = get_object_or_404(selectors.invoices(visit.client), pk=invoice_id)
-    document = getattr(found, "document", None)
-    if document is None or document.state != RenderedDocument.State.RENDERED:
-        failed = document is not None and document.state == RenderedDocument.State.FAILED
-        return _no_file(request, visit, found, "failed" if failed else "pending")
-    try:
-        content = read_document(document)
-    except DamagedDocumentError:
-        _logger.exception("invoice %s cannot be served", found.number)
-        return _no_file(request, visit, found, "damaged")
-    response = HttpResponse(content, content_type="application/pdf")
-    response["Content-Disposition"] = content_disposition_header(
-        as_attachment=True, filename=f"{found.number}.pdf"
+    args = (visit.client.pk, found.pk)
+    return file_of(
+        request,
+        visit,
+        getattr(found, "document", None),
+        number=found.number or "",
+        title=_("Invoice %(number)s") % {"number": found.number},
+        page=reverse("portal:invoice", args=args),
+        again=reverse("portal:invoice_pdf", args=args),
     )
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
+
+
+def _credit_notes(visit: Visit) -> CreditNoteTable | None:
+    """The latest credit notes, if there are any."""
+    notes = list(selectors.credit_notes(visit.client)[:MOST_NOTES])
+    return CreditNoteTable(notes, visit=visit, caption=_("Credit notes")) if notes else None
+
+
+def _credited(visit: Visit, found: Invoice) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": note.number,
+            "url": reverse("portal:credit_note", args=(visit.client.pk, note.pk)),
+            "amount": visit.writing.price(note.total, note.currency),
+            "on": visit.writing.day(note.issue_date),
+        }
+        for note in selectors.credit_notes(visit.client).filter(invoice=found)
+    ]
+
+
+def _went_back(visit: Visit, found: Invoice) -> list[dict[str, str]]:
+    return [
+        {
+            "amount": visit.writing.price(row.amount, row.currency),
+            "on": visit.writing.on(row.reversed_at),
+        }
+        for row in selectors.reversals(visit.client, found)
+    ]
 
 
 def _printed(found: Invoice) -> dict[str, Any] | None:
@@ -101,13 +131,3 @@ def _printed(found: Invoice) -> dict[str, Any] | None:
     except SnapshotError:
         _logger.exception("the snapshot of %s cannot be read", found.number)
         return None
-
-
-def _no_file(request: HttpRequest, visit: Visit, found: Invoice, why: str) -> HttpResponse:
-    context = {"invoice": found, "why": why}
-    response = show(
-        request, visit, "portal/no_file.html", context, section=SECTION, status=UNAVAILABLE
-    )
-    if why == "pending":
-        response["Retry-After"] = "30"
-    return response
