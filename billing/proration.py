@@ -97,6 +97,12 @@ def early_end_allowance(*, prorated: Decimal, full: Decimal, used: Decimal) -> D
     return max(prorated, min(full, used))
 
 
+def late_growth(*, full: Decimal, revoked: Decimal, used: Decimal, given: Decimal) -> Decimal:
+    """What late usage adds to the allowance of a last, partial period, of which ``given`` is there:
+    up to what is used by then, and up to a full one less what was ``revoked``."""
+    return max(Decimal(0), min(max(Decimal(0), full - revoked), used) - given)
+
+
 def changed_allowance(
     *,
     old_included: Decimal,

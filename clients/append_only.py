@@ -13,3 +13,6 @@ protect("clients.EventConflict", mutable=("settled_at", "settled_by", "remark"))
 
 # What an event counts after all: a row of its own, as final as the event.
 protect("clients.UsageCorrection")
+
+# What an event cost after all, once a price or a rate is known.
+protect("clients.UsagePricing")

@@ -7,11 +7,14 @@ from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import Case, F, Q, QuerySet, Sum, When
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
 
+from agencyportal.core.fields import NanosField
 from agencyportal.core.money import unscaled
 from clients import costing, metering
-from clients.models import UsageCorrection, UsageDay, UsageQuarter
+from clients.models import UsageCorrection, UsageDay, UsageEvent, UsagePricing, UsageQuarter
 from clients.sums_sql import Stretch, sum_quarters
 
 
@@ -189,3 +192,22 @@ def corrected_quantities(event_ids: Iterable[int]) -> dict[int, Decimal]:
     """What events count after all, of those that were corrected. The latest correction holds."""
     rows = UsageCorrection.objects.filter(event_id__in=list(event_ids)).order_by("pk")
     return dict(rows.values_list("event_id", "quantity"))
+
+
+def known_cost(*, settled_late: bool) -> Coalesce:
+    """What an event cost, in the client's currency, priced later included; of what settles late
+    only if it is ``settled_late`` that counts, too. Null: unknown."""
+    later: Combinable = F("pricing__client_cost")
+    if not settled_late:
+        in_time = When(~Q(pricing__standing=UsagePricing.Standing.LATE), then=later)
+        later = Case(in_time, output_field=NanosField())
+    return Coalesce(F("client_cost"), later)
+
+
+def priced_in_time(event: UsageEvent) -> UsagePricing | None:
+    """What an event was priced with later, where that counts at its own time: not for a closed
+    period."""
+    pricing: UsagePricing | None = getattr(event, "pricing", None)
+    if pricing is None or pricing.standing == UsagePricing.Standing.LATE:
+        return None
+    return pricing

@@ -168,6 +168,16 @@ class Tally:
         """Count a scaled quantity at its place; a negative one takes it away again."""
         self._add_quantity(self._rows(place), place.window_id, quantity)
 
+    def add_cost(self, place: Place, *, platform: int, agency: int) -> None:
+        """Count what an event cost that was counted without, unpriced."""
+        rows = self._rows(place)
+        rows.quarter.platform_cost += platform
+        rows.quarter.agency_cost += agency
+        rows.day.unpriced -= 1
+        rows.day.platform_cost += platform
+        rows.day.agency_cost += agency
+        self.costs[place.window_id] = self.costs.get(place.window_id, 0) + platform + agency
+
     def void(self, window_id: int) -> None:
         """What is available in a window has to be worked out again: an earlier one changes."""
         _at(self.windows, window_id, WindowSum)

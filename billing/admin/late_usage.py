@@ -9,7 +9,7 @@ from django.db import models
 from django.http import HttpRequest
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline, extend
-from agencyportal.core.admin_columns import money, told
+from agencyportal.core.admin_columns import money, quantity, told
 from billing.models import LateEntry, LateGrantUse, LateSettlement
 from clients.models import UsageEvent
 
@@ -21,6 +21,9 @@ def amount(settled: LateSettlement) -> str:
 
 @told("What it was")
 def what(entry: LateEntry) -> str:
+    if entry.pricing is not None:
+        code = entry.workspace.client.currency
+        return f"cost found later: {quantity(entry.pricing.client_cost)} {code}"
     if entry.correction is None:
         return "reported late"
     return f"corrected from {entry.correction.previous:f} to {entry.correction.quantity:f}"
@@ -55,7 +58,11 @@ class EntryInline(ScopedInline):
     show_change_link = False
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return super().get_queryset(request).select_related("event", "correction")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("event", "correction", "pricing", "workspace__client")
+        )
 
 
 class OfEventInline(ScopedInline):
@@ -65,7 +72,13 @@ class OfEventInline(ScopedInline):
     show_change_link = False
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        related = ("correction", "settlement__unit", "settlement__period__workspace")
+        related = (
+            "correction",
+            "pricing",
+            "workspace__client",
+            "settlement__unit",
+            "settlement__period__workspace",
+        )
         return super().get_queryset(request).select_related(*related)
 
 

@@ -16,6 +16,7 @@ from clients.models import (
     Client,
     UsageCorrection,
     UsageEvent,
+    UsagePricing,
     UsageUnit,
     Workspace,
 )
@@ -158,12 +159,20 @@ class LateEntryQuerySet(ScopedQuerySet["LateEntry"]):
 
 
 class LateEntry(AppendOnlyModel):
-    """What became of a late event, or of a correction for a closed period. Written once."""
+    """What became of a late event, or of a correction or a cost found later for a closed period.
+    Written once."""
 
     workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="+")
     event = models.ForeignKey(UsageEvent, on_delete=models.PROTECT, related_name="late_entries")
     correction = models.OneToOneField(
         UsageCorrection,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="late_entry",
+    )
+    pricing = models.OneToOneField(
+        UsagePricing,
         on_delete=models.PROTECT,
         null=True,
         blank=True,
@@ -185,9 +194,14 @@ class LateEntry(AppendOnlyModel):
         verbose_name_plural = "late entries"
         constraints = (
             models.UniqueConstraint(
-                fields=("event",), condition=Q(correction=None), name="late_event_once"
+                fields=("event",),
+                condition=Q(correction=None, pricing=None),
+                name="late_event_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(correction=None) | Q(pricing=None), name="late_entry_of_one"
             ),
         )
 
     def __str__(self) -> str:
-        return str(self.correction or self.event)
+        return str(self.correction or self.pricing or self.event)

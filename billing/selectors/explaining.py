@@ -21,7 +21,7 @@ from billing.attribution import Share, Source, Stretch, divide, stretches
 from billing.models import BillingPeriod, CreditGrant, GrantUse, PeriodUsage
 from billing.waterfall import Draw, waterfall
 from clients.models import Meter, UniqueSubject, UsageEvent, UsageUnit
-from clients.selectors import counted_quarters
+from clients.selectors import counted_quarters, known_cost
 
 from .balances import balances
 from .grants import as_grant
@@ -244,7 +244,7 @@ def _summed(events: QuerySet[UsageEvent], *names: str) -> QuerySet[Any, Any]:
         .annotate(
             Count("pk"),
             counted=Sum("quantity", filter=_counts()),
-            priced=Sum("client_cost"),
+            priced=Sum(known_cost(settled_late=True)),
         )
     )
     return rows
@@ -266,12 +266,14 @@ def _share_out(
     for source, event, quantity in divided:
         is_first = event.pk not in seen
         seen.add(event.pk)
-        cost = (event.client_cost or ZERO) if is_first else ZERO
+        known: Decimal | None = event.known_cost  # type: ignore[attr-defined]
+        cost = (known or ZERO) if is_first else ZERO
         sums[source].add(event.label, event.model, quantity, int(is_first), cost)
         sums[source].add_run(event.run_id, quantity, int(is_first), cost)
 
 
 def _in_order(events: QuerySet[UsageEvent]) -> Iterator[tuple[UsageEvent, Decimal]]:
-    rows = events.annotate(counts=_counts()).order_by("occurred_at", "source", "external_id")
+    annotated = events.annotate(counts=_counts(), known_cost=known_cost(settled_late=True))
+    rows = annotated.order_by("occurred_at", "source", "external_id")
     for event in rows.iterator(chunk_size=2_000):
         yield event, event.quantity if event.counts else ZERO

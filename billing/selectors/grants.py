@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 from billing.models import BillingPeriod, CreditGrant, GrantUse, LateGrantUse
 from billing.waterfall import PERIOD_KINDS, Grant, GrantKind
 from clients.models import UsageEvent
+from clients.selectors import known_cost
 
 ZERO = Decimal(0)
 
@@ -104,10 +105,12 @@ def cost_by_model(
         )
     sums = (
         UsageEvent.objects.counted()
-        .filter(inside, client_cost__isnull=False)
+        .filter(inside)
+        .annotate(known_cost=known_cost(settled_late=False))
+        .filter(known_cost__isnull=False)
         .order_by("model")
         .values_list("workspace_id", "unit_id", "model")
-        .annotate(cost=Sum("client_cost"))
+        .annotate(cost=Sum("known_cost"))
     )
     costs: dict[tuple[int, int], dict[str | None, Decimal]] = defaultdict(dict)
     for workspace_id, unit_id, model, cost in sums:

@@ -1,5 +1,7 @@
 """Late usage: what waits to be settled, and what a settlement changes in its closed period.
 
+An entry is a late event, or a correction, or a cost found later, of an event.
+
 Reads only. Settling and the proof of it read the changes here, each as of its own place in the
 order of settlements.
 """
@@ -18,7 +20,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from agencyportal.core.periods import quarter_floor
 from billing.late_usage import Change
 from billing.models import BillingPeriod, LateEntry
-from clients.models import CostPayer, Meter, UsageCorrection, UsageEvent
+from clients.models import CostPayer, Meter, UsageCorrection, UsageEvent, UsagePricing
 from clients.recounting import Recount, moves
 
 ZERO: Final = Decimal(0)
@@ -27,7 +29,7 @@ Standing = UsageCorrection.Standing
 
 def pending_events() -> QuerySet[UsageEvent]:
     """Late events of which nobody has said yet what becomes of them."""
-    settled = LateEntry.objects.filter(event=OuterRef("pk"), correction=None)
+    settled = LateEntry.objects.filter(event=OuterRef("pk"), correction=None, pricing=None)
     # The first condition is the second's, as the partial index has it.
     return UsageEvent.objects.filter(
         ~Q(standing=UsageEvent.Standing.COUNTED), ~Exists(settled), standing=Standing.LATE
@@ -39,25 +41,44 @@ def pending_corrections() -> QuerySet[UsageCorrection]:
     return UsageCorrection.objects.filter(standing=Standing.LATE, late_entry=None)
 
 
+def pending_pricings() -> QuerySet[UsagePricing]:
+    """Costs found later, of closed periods, of which nobody has said yet what becomes of them."""
+    return UsagePricing.objects.filter(standing=Standing.LATE, late_entry=None)
+
+
 def pending_workspaces(*, among: Sequence[int] | None = None) -> list[int]:
-    """Ids of workspaces with late usage or corrections to settle. Two queries."""
+    """Ids of workspaces with something late to settle. Three queries."""
     mine = Q() if among is None else Q(workspace__in=among)
     found: set[int] = set()
-    for waiting in (pending_events(), pending_corrections()):
+    for waiting in (pending_events(), pending_corrections(), pending_pricings()):
         found.update(waiting.filter(mine).order_by().values_list("workspace", flat=True).distinct())
     return sorted(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A late event, or (with ``correction``) a correction of an event, for a closed period."""
+    """A late event; with ``correction`` or ``pricing``, a correction of an event, or what it cost
+    after all, for a closed period."""
 
     event: UsageEvent
     correction: UsageCorrection | None = None
+    pricing: UsagePricing | None = None
+
+    @property
+    def is_event(self) -> bool:
+        """Whether it is the event itself that came late."""
+        return self.correction is None and self.pricing is None
+
+    @property
+    def client_cost(self) -> Decimal | None:
+        """What it adds to the period's cost. Corrections change no cost: the call was made."""
+        if self.pricing is not None:
+            return self.pricing.client_cost
+        return self.event.client_cost if self.is_event else None
 
     @property
     def recorded_at(self) -> dt.datetime:
-        return (self.correction or self.event).recorded_at
+        return (self.correction or self.pricing or self.event).recorded_at
 
 
 @dataclass(slots=True)
@@ -97,7 +118,7 @@ def changes_of(
 def _touched(entries: Sequence[Entry]) -> dict[int, _Touched]:
     touched: dict[int, _Touched] = {}
     for entry in entries:
-        if entry.correction is None:
+        if entry.is_event:
             event = entry.event
             touched[event.pk] = _Touched(event, ZERO, event.quantity, event.recorded_at)
     corrections = (entry for entry in entries if entry.correction is not None)
@@ -138,7 +159,7 @@ def _mates(
     if not subjects:
         return
     earlier = LateEntry.objects.filter(
-        event=OuterRef("pk"), correction=None, settlement__number__lt=number
+        event=OuterRef("pk"), correction=None, pricing=None, settlement__number__lt=number
     )
     rows = (
         UsageEvent.objects.filter(
@@ -172,12 +193,11 @@ def _settled_quantities(event_ids: Sequence[int], number: int) -> Mapping[int, D
 
 
 def costs_of(entries: Iterable[Entry]) -> tuple[Decimal, Decimal]:
-    """What late events cost the platform and the agency, in the client's currency. Corrections
-    change no cost: the call was made."""
+    """What entries cost the platform and the agency, in the client's currency."""
     platform = agency = ZERO
     for entry in entries:
-        cost = entry.event.client_cost
-        if entry.correction is None and cost is not None:
+        cost = entry.client_cost
+        if cost is not None:
             if entry.event.cost_payer == CostPayer.PLATFORM:
                 platform += cost
             else:
@@ -188,24 +208,23 @@ def costs_of(entries: Iterable[Entry]) -> tuple[Decimal, Decimal]:
 def late_cost_by_model(
     period: BillingPeriod, unit_id: int, entries: Iterable[Entry], *, number: int
 ) -> dict[str | None, Decimal]:
-    """The cost by model of a closed period's late events, up to and with ``entries``, which are
-    those of its settlement ``number``."""
+    """The cost by model of what settled late of a closed period, up to and with ``entries``,
+    which are those of its settlement ``number``."""
     costs: dict[str | None, Decimal] = defaultdict(Decimal)
-    earlier = (
-        LateEntry.objects.filter(
-            settlement__period=period,
-            settlement__unit=unit_id,
-            settlement__number__lt=number,
-            correction=None,
-            event__client_cost__isnull=False,
-        )
-        .order_by()
-        .values_list("event__model")
-        .annotate(Sum("event__client_cost"))
-    )
-    for model, cost in earlier:
-        costs[model or None] += cost
+    settled = LateEntry.objects.filter(
+        settlement__period=period,
+        settlement__unit=unit_id,
+        settlement__number__lt=number,
+        correction=None,
+    ).order_by()
+    for earlier, cost_of in (
+        (settled.filter(pricing=None), "event__client_cost"),
+        (settled, "pricing__client_cost"),
+    ):
+        known = earlier.exclude(**{cost_of: None}).values_list("event__model")
+        for model, cost in known.annotate(Sum(cost_of)):
+            costs[model or None] += cost
     for entry in entries:
-        if entry.correction is None and entry.event.client_cost is not None:
-            costs[entry.event.model or None] += entry.event.client_cost
+        if entry.client_cost is not None:
+            costs[entry.event.model or None] += entry.client_cost
     return dict(costs)

@@ -6,7 +6,6 @@ Everything here runs inside the caller's transaction, with the workspace held al
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -18,7 +17,6 @@ from agencyportal.core.money import plain
 from billing.asking import billable
 from billing.late_usage import (
     Change,
-    ClosedUnit,
     Credit,
     LateResult,
     goes_on,
@@ -34,7 +32,6 @@ from billing.models import (
     LineKind,
     PeriodUsage,
 )
-from billing.plan_documents import AllowanceDocument
 from billing.rating import minimum_shortfall
 from billing.selectors.grants import as_grant
 from billing.selectors.late_usage import Entry, changes_of, costs_of, late_cost_by_model
@@ -42,9 +39,9 @@ from billing.selectors.periods import bounds_of
 from billing.selectors.questions import questions_of
 from billing.terms import minimum_due
 from billing.waterfall import DEFAULT_PRIORITY, Grant, GrantKind
-from clients.models import UsageUnit
-from clients.selectors import counted_quarters
 
+from .late_allowances import Ahead, ShortAllowance
+from .late_books import ClosedBooks, allowance_of, total_of, write_buckets
 from .overage import MarginRules, OveragePrice, price_overage
 from .plans import Terms
 
@@ -76,78 +73,6 @@ class LateMarginRules(MarginRules):
         return costs
 
 
-@dataclass(slots=True)
-class ClosedBooks:
-    """The frozen row of one unit of a closed period, with what settled late since."""
-
-    period: BillingPeriod
-    unit: UsageUnit
-    frozen: PeriodUsage | None
-    earlier: list[LateSettlement]
-
-    @classmethod
-    def read(cls, period: BillingPeriod, unit: UsageUnit) -> ClosedBooks:
-        """``frozen`` is None for a unit outside the period's package."""
-        frozen = PeriodUsage.objects.filter(period=period, unit=unit).first()
-        earlier = LateSettlement.objects.filter(period=period, unit=unit).order_by("number")
-        return cls(period, unit, frozen, list(earlier.prefetch_related("uses__grant")))
-
-    @property
-    def next_number(self) -> int:
-        return len(self.earlier) + 1
-
-    def total(self, field: str) -> Decimal:
-        """The sum of a field over all that settled late."""
-        return sum((getattr(row, field) for row in self.earlier), ZERO)
-
-    def as_unit(self, frozen: PeriodUsage) -> ClosedUnit:
-        """The unit as the core sees it."""
-        uses = [use for row in self.earlier for use in row.uses.all()]
-        returned: dict[int, Decimal] = defaultdict(Decimal)
-        drawn: dict[int, Decimal] = defaultdict(Decimal)
-        for use in uses:
-            if use.source == Source.CREDIT:
-                drawn[use.grant_id] += use.quantity
-            elif use.returned_as_id is not None:
-                returned[use.grant_id] -= use.quantity
-        frozen_uses = frozen.grants.select_related("grant__period").order_by("pk")
-        return ClosedUnit(
-            period=bounds_of(self.period),
-            grants=[
-                as_grant(use.grant, use.consumed + use.expired - returned[use.grant_id])
-                for use in frozen_uses
-            ],
-            buckets=self._buckets(),
-            drawn={grant_id: quantity for grant_id, quantity in drawn.items() if quantity},
-            overage=frozen.overage + self.total("overage"),
-        )
-
-    def _buckets(self) -> dict[dt.datetime, Decimal]:
-        counted = counted_quarters(
-            workspace_id=self.period.workspace_id,
-            unit_id=self.unit.pk,
-            start=self.period.start,
-            end=self.period.end,
-        )
-        buckets = {row.start: row.quantity for row in counted}
-        for settled in self.earlier:
-            for start, quantity in read_buckets(settled.buckets).items():
-                buckets[start] = buckets.get(start, ZERO) + quantity
-        return buckets
-
-
-def write_buckets(changes: Sequence[Change]) -> dict[str, str]:
-    """Changes by quarter hour, as a settlement keeps them."""
-    sums: dict[dt.datetime, Decimal] = defaultdict(Decimal)
-    for change in sorted(changes):
-        sums[change.start] += change.quantity
-    return {start.isoformat(): plain(quantity) for start, quantity in sums.items() if quantity}
-
-
-def read_buckets(stored: dict[str, str]) -> dict[dt.datetime, Decimal]:
-    return {dt.datetime.fromisoformat(start): Decimal(q) for start, q in stored.items()}
-
-
 def settle_unit(
     *,
     books: ClosedBooks,
@@ -167,8 +92,12 @@ def settle_unit(
     result = LateResult(ZERO, {}, {}, ZERO, {})
     price: OveragePrice | None = None
     overage_amount = minimum_amount = ZERO
+    short: ShortAllowance | None = None
     if books.frozen is not None:
         changes = changes_of(books.period, books.unit.pk, entries, number=number)
+        short = books.short_allowance(terms)
+        if short is not None:
+            _grow_allowance(books, books.frozen, short, changes, now)
         result = settle_late(books.as_unit(books.frozen), changes, list(credit.values()))
         price = late_price(books, books.frozen, terms, entries, result)
         new = price.amount if price else ZERO
@@ -202,13 +131,30 @@ def settle_unit(
             workspace_id=books.period.workspace_id,
             event=entry.event,
             correction=entry.correction,
+            pricing=entry.pricing,
             settlement=settlement,
             created_at=now,
         )
         for entry in entries
     )
-    _write_uses(settlement, result, credit, now)
+    _write_uses(settlement, result, credit, now, None if short is None else short.ahead())
     return settlement
+
+
+def _grow_allowance(
+    books: ClosedBooks,
+    frozen: PeriodUsage,
+    short: ShortAllowance,
+    changes: Sequence[Change],
+    now: dt.datetime,
+) -> None:
+    """An early end turns no included usage into overage, however late that is reported."""
+    used = frozen.used + books.total("quantity")
+    used += sum((change.quantity for change in changes), ZERO)
+    grown = short.grown(used, books.next_number, now)
+    if grown is not None:
+        grown.save(force_insert=True)
+        books.grown.append(grown)
 
 
 def _details(price: OveragePrice | None) -> dict[str, Any]:
@@ -223,7 +169,7 @@ def late_price(
     result: LateResult,
 ) -> OveragePrice | None:
     """What all of the period's overage costs now, by the period's own terms."""
-    allowance = _allowance(terms, books.unit)
+    allowance = allowance_of(terms, books.unit)
     if allowance is None:
         return None
     totals = Totals(
@@ -248,38 +194,35 @@ def late_price(
     )
 
 
-def _allowance(terms: Terms, unit: UsageUnit) -> AllowanceDocument | None:
-    return next((a for a in terms.plan.allowances if a.unit == unit.slug), None)
-
-
 def late_minimum(period: BillingPeriod, terms: Terms, more_overage: Decimal) -> Decimal:
     """What more overage of a closed period changes in what it lacked to its minimum."""
     minimum = terms.plan.minimum_commitment
     if minimum is None or not more_overage:
         return ZERO
     due = minimum_due(minimum, bounds_of(period), period.timezone, period.currency)
-    charged = _sum(period.usage.aggregate(total=Sum("overage_amount")))
-    charged += _sum(period.late_settlements.aggregate(total=Sum("overage_amount")))
+    charged = total_of(period.usage.aggregate(total=Sum("overage_amount")))
+    charged += total_of(period.late_settlements.aggregate(total=Sum("overage_amount")))
     # What was taken off at the close; what discounts take off late usage itself comes after.
     discounts = Q(
         kind=LineKind.DISCOUNT, details__group="overage", created_at__lte=period.closed_at
     )
     others = Q(kind=LineKind.TOP_UP) | discounts
-    charged += _sum(period.charges.filter(others).aggregate(total=Sum("amount")))
+    charged += total_of(period.charges.filter(others).aggregate(total=Sum("amount")))
     return minimum_shortfall(due, charged + more_overage) - minimum_shortfall(due, charged)
-
-
-def _sum(found: dict[str, Any]) -> Decimal:
-    return found["total"] or ZERO
 
 
 # --- Grants ------------------------------------------------------------------------------------
 
 
 def _write_uses(
-    settlement: LateSettlement, result: LateResult, credit: dict[int, Credit], now: dt.datetime
+    settlement: LateSettlement,
+    result: LateResult,
+    credit: dict[int, Credit],
+    now: dt.datetime,
+    ahead: Ahead | None,
 ) -> None:
-    """What was taken of which grant; freed units come back where their grant still goes on."""
+    """What was taken of which grant; freed units come back where their grant still goes on, and
+    where they were used ahead of the next allowance."""
     grants = CreditGrant.objects.in_bulk(
         [int(grant_id) for grant_id in (*result.from_period, *result.drawn)]
     )
@@ -289,9 +232,10 @@ def _write_uses(
         for grant_id, quantity in taken.items()
     ]
     for source, grant, quantity in uses:
-        back = freed_grant(settlement, source, grant, quantity, now)
+        back = freed_grant(settlement, source, grant, quantity, now, ahead)
         if back is not None:
             back.save(force_insert=True)
+        ahead = still_ahead(ahead, grant, source, quantity)
         LateGrantUse.objects.create(
             settlement=settlement,
             grant=grant,
@@ -311,25 +255,46 @@ def freed_grant(
     grant: CreditGrant,
     quantity: Decimal,
     now: dt.datetime,
+    ahead: Ahead | None = None,
 ) -> CreditGrant | None:
     """The adjustment, not saved yet, with which freed units come back; None where nothing does.
 
-    It has the original's own times, so that it covers what the original would have covered.
+    It has the original's own times, so that it covers what the original would have covered. Units
+    of an allowance that were used ahead come back as long as the next one would last.
     """
+    if quantity >= 0:
+        return None
     core: Grant = as_grant(grant, grant.quantity)
-    is_over = grant.expires_at is not None and grant.expires_at <= now
-    if quantity >= 0 or is_over or not goes_on(core, bounds_of(settlement.period)):
+    expires_at, freed = grant.expires_at, -quantity
+    if ahead is not None and _is_ahead(grant, source):
+        expires_at, freed = ahead.until, ahead.owed(freed)
+    elif not goes_on(core, bounds_of(settlement.period)):
+        return None
+    if not freed or (expires_at is not None and expires_at <= now):
         return None
     return CreditGrant(
         agency_id=settlement.agency_id,
         workspace_id=settlement.workspace_id,
         unit_id=settlement.unit_id,
         kind=GrantKind.ADJUSTMENT.value,
-        quantity=-quantity,
+        quantity=freed,
         priority=DEFAULT_PRIORITY[GrantKind.ADJUSTMENT],
         effective_at=grant.effective_at,
-        expires_at=grant.expires_at,
+        expires_at=expires_at,
         reason=f"Freed by a correction of the period from {settlement.period.start:%Y-%m-%d}",
         key=f"late:{settlement.pk}:{source}:{grant.pk}",
         created_at=now,
     )
+
+
+def still_ahead(
+    ahead: Ahead | None, grant: CreditGrant, source: str, quantity: Decimal
+) -> Ahead | None:
+    """What is left of it once some units of a grant were taken, or freed."""
+    if ahead is None or quantity >= 0 or not _is_ahead(grant, source):
+        return ahead
+    return ahead.without(-quantity)
+
+
+def _is_ahead(grant: CreditGrant, source: str) -> bool:
+    return source == Source.PERIOD and grant.kind == GrantKind.ALLOWANCE

@@ -1,10 +1,11 @@
-"""Settles late usage, and corrections of closed periods, in the open period (ENGINE 7).
+"""Settles late usage, and corrections of closed periods, in the open period (ENGINE 7); and what
+usage of closed periods cost after all, once it has a price.
 
-A sweep that finds its work in the database: late events and corrections of which no `LateEntry`
-says yet what became of them. All that waits of a workspace is one transaction with the workspace
-held alone, so it may be run twice, at once, or be killed. Closing a period settles first what
-came while it was open. The charges are written when the open period closes, one for each closed
-period and unit, so that what trickles in makes one line.
+A sweep that finds its work in the database: late events, corrections and costs found later of
+which no `LateEntry` says yet what became of them. All that waits of a workspace is one transaction
+with the workspace held alone, so it may be run twice, at once, or be killed. Closing a period
+settles first what came while it was open. The charges are written when the open period closes, one
+for each closed period and unit, so that what trickles in makes one line.
 """
 
 from __future__ import annotations
@@ -29,13 +30,15 @@ from billing.selectors.late_usage import (
     Entry,
     pending_corrections,
     pending_events,
+    pending_pricings,
     pending_workspaces,
 )
 from clients.models import UsageUnit, Workspace
 from clients.services import windows
 
 from .discounts import discount_lines
-from .late_settlements import ClosedBooks, settle_unit
+from .late_books import ClosedBooks
+from .late_settlements import settle_unit
 from .plans import Terms, terms_by_version, terms_of
 
 _logger = logging.getLogger(__name__)
@@ -95,7 +98,8 @@ def settle_pending(workspaces: Sequence[Workspace], *, now: dt.datetime) -> list
 
 
 def _waiting(workspace: Workspace) -> list[Entry]:
-    """Late events in the order of their ids, and corrections once no event waits beside them."""
+    """Late events in the order of their ids; corrections and costs found later once no event waits
+    beside them."""
     events = pending_events().filter(workspace=workspace).select_related("meter")
     entries = [Entry(event) for event in events.order_by("pk")[:AT_ONCE]]
     if len(entries) < AT_ONCE:
@@ -103,6 +107,11 @@ def _waiting(workspace: Workspace) -> list[Entry]:
         entries += [
             Entry(correction.event, correction)
             for correction in corrections.select_related("event__meter").order_by("pk")
+        ]
+        pricings = pending_pricings().filter(workspace=workspace)
+        entries += [
+            Entry(pricing.event, pricing=pricing)
+            for pricing in pricings.select_related("event__meter").order_by("pk")[:AT_ONCE]
         ]
     return entries
 
@@ -123,7 +132,11 @@ def _settle(workspace: Workspace, entries: list[Entry], now: dt.datetime) -> lis
             by_unit[index, entry.event.unit_id].append(entry)
     LateEntry.objects.bulk_create(
         LateEntry(
-            workspace=workspace, event=entry.event, correction=entry.correction, created_at=now
+            workspace=workspace,
+            event=entry.event,
+            correction=entry.correction,
+            pricing=entry.pricing,
+            created_at=now,
         )
         for entry in nowhere
     )

@@ -23,6 +23,9 @@ STATUSES = {"ok": "success", "error": "danger"}
 
 @told("Cost", ordering="cost")
 def cost(event: UsageEvent) -> str:
+    later = getattr(event, "pricing", None)
+    if later is not None:
+        return f"{quantity(later.cost)} {later.cost_currency}, found later"
     if event.cost is None:
         return f"? ({event.get_cost_flag_display()})"
     return f"{quantity(event.cost)} {event.cost_currency}"
@@ -43,10 +46,10 @@ class CostFilter(ChoiceFilter):
     }
 
     def unknown(self, events: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return events.filter(cost=None).exclude(model="")
+        return events.filter(cost=None, pricing=None).exclude(model="")
 
     def known(self, events: models.QuerySet[Any]) -> models.QuerySet[Any]:
-        return events.exclude(cost=None)
+        return events.exclude(cost=None, pricing=None)
 
 
 @admin.register(UsageEvent)
@@ -118,7 +121,11 @@ class UsageEventAdmin(ReadOnlyAdmin):
     readonly_fields = (cost,)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        return super().get_queryset(request).select_related("workspace", "unit", "meter__unit")
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("workspace", "unit", "meter__unit", "pricing")
+        )
 
 
 @told("Platform paid", ordering="platform_cost")

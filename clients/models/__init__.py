@@ -6,6 +6,7 @@ from .corrections import UsageCorrection
 from .parties import Agency, AgencyMember, Client, ClientMember, Party, Platform
 from .people import User
 from .prices import ExchangeRate, ModelPrice
+from .pricings import UsagePricing
 from .units import Meter, UnitTemplate, UsageUnit
 from .usage import UniqueSubject, UsageDay, UsageEvent, UsageQuarter, UsageWindow
 from .workspaces import CostPayer, Workspace, WorkspaceKey
@@ -30,6 +31,7 @@ __all__ = [
     "UsageCorrection",
     "UsageDay",
     "UsageEvent",
+    "UsagePricing",
     "UsageQuarter",
     "UsageUnit",
     "UsageWindow",

@@ -99,6 +99,11 @@ class UsageEvent(models.Model):
                 condition=~models.Q(standing="counted"),
                 name="event_not_counted",
             ),
+            models.Index(
+                fields=("workspace", "id"),
+                condition=models.Q(cost_flag__in=("no_price", "no_rate")),
+                name="event_waiting_for_price",
+            ),
         )
 
     def __str__(self) -> str:

@@ -73,18 +73,20 @@ class PriceBook:
         currencies: Iterable[str] = (),
         earliest: dt.datetime,
         latest: dt.datetime,
+        cost_payer: str | None = None,
     ) -> PriceBook:
         """The book for calls of ``models`` between two instants, both included.
 
-        ``currencies`` are those of reported costs. Reads ``workspace.client``.
+        ``currencies``: of reported costs; ``cost_payer``: the workspace's. Reads its client.
         """
-        overrides = _overrides(workspace, {model.lower() for model in models}, latest)
+        cost_payer = cost_payer or workspace.cost_payer
+        overrides = _overrides(workspace, cost_payer, {model.lower() for model in models}, latest)
         foreign = {LIST_CURRENCY, *currencies}
         foreign |= {price.currency for prices in overrides.values() for price in prices}
         client_currency = workspace.client.currency
         foreign.discard(client_currency)
         return cls(
-            cost_payer=workspace.cost_payer,
+            cost_payer=cost_payer,
             client_currency=client_currency,
             overrides=overrides,
             rates=_rates(client_currency, foreign, earliest, latest),
@@ -114,7 +116,7 @@ class PriceBook:
             cost = Cost(flag="no_price") if price is None else call_cost(price, tokens)
         if cost.amount is None:
             return cost
-        return in_client_currency(cost, self._rate(cost.currency, at))
+        return in_client_currency(cost, self.rate(cost.currency, at))
 
     def scaled_cost_of(
         self,
@@ -158,7 +160,7 @@ class PriceBook:
         return None if listed is None else _listed_tariff(listed, listed.get_prices(at))
 
     def _scaled_rate(self, currency: str, at: dt.datetime) -> int | None:
-        """`_rate` as it is stored; each row is read, and turned round, once."""
+        """`rate` as it is stored; each row is read, and turned round, once."""
         if currency == self._client_currency:
             return tariffs.ONE
         known = self._scaled_rates.get(currency)
@@ -186,10 +188,10 @@ class PriceBook:
 
         Raises ValueError when it is more than can be stored.
         """
-        cost = in_client_currency(reported_cost(amount, currency), self._rate(currency, at))
+        cost = in_client_currency(reported_cost(amount, currency), self.rate(currency, at))
         return cost.client_amount
 
-    def _rate(self, currency: str, at: dt.datetime) -> Decimal | None:
+    def rate(self, currency: str, at: dt.datetime) -> Decimal | None:
         """Units of the client's currency for one of ``currency``: stored, else the inverse."""
         if currency == self._client_currency:
             return Decimal(1)
@@ -254,7 +256,7 @@ _OVERRIDES: Final = PreparedQuery[ModelPrice](
 
 
 def _overrides(
-    workspace: Workspace, models: set[str], latest: dt.datetime
+    workspace: Workspace, cost_payer: str, models: set[str], latest: dt.datetime
 ) -> dict[str, list[ModelPrice]]:
     """By folded model name, in order of precedence; the first that is in force holds.
 
@@ -267,7 +269,7 @@ def _overrides(
     rows = _OVERRIDES.rows(
         agency=workspace.agency_id,
         models=sorted(models),
-        cost_payer=workspace.cost_payer,
+        cost_payer=cost_payer,
         latest=latest,
     )
     found: dict[str, list[ModelPrice]] = {}

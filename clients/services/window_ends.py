@@ -90,7 +90,7 @@ def _uncount(workspace: Workspace, window: UsageWindow, since: dt.datetime) -> N
         occurred_at__gte=since,
         occurred_at__lt=window.end,
     )
-    while chunk := list(counted.select_related("meter").order_by("pk")[: windows.CHUNK]):
+    while chunk := list(counted.select_related("meter", "pricing").order_by("pk")[: windows.CHUNK]):
         UsageEvent.objects.filter(pk__in=[event.pk for event in chunk]).update(
             standing=UsageEvent.Standing.UNBILLED
         )

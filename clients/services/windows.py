@@ -28,7 +28,7 @@ from clients.models import (
     UsageWindow,
     Workspace,
 )
-from clients.selectors import corrected_quantities
+from clients.selectors import corrected_quantities, priced_in_time
 from clients.services import cap_balances
 from clients.services.counting import Windows, count_events, place_of
 from clients.tally import CountedEvent
@@ -222,7 +222,7 @@ def count_what_came_before(workspace: Workspace, window: UsageWindow) -> None:
         occurred_at__lt=window.end,
     )
     is_capped: bool | None = None
-    while chunk := list(unbilled.select_related("meter").order_by("pk")[:CHUNK]):
+    while chunk := list(unbilled.select_related("meter", "pricing").order_by("pk")[:CHUNK]):
         UsageEvent.objects.filter(pk__in=[event.pk for event in chunk]).update(
             standing=UsageEvent.Standing.COUNTED
         )
@@ -237,9 +237,12 @@ def count_what_came_before(workspace: Workspace, window: UsageWindow) -> None:
 
 
 def counted_event(event: UsageEvent, window_id: int, quantity: Decimal) -> CountedEvent:
-    """A stored event as it is counted in a window, with its ``quantity`` after corrections."""
+    """A stored event as it is counted in a window, with its ``quantity`` after corrections and
+    its cost as it is known by now. Comes with its meter and its pricing."""
     is_unique = event.meter.aggregation == Meter.Aggregation.UNIQUE
-    cost = 0 if event.client_cost is None else scaled(event.client_cost, costing.PLACES)
+    pricing = priced_in_time(event)
+    client_cost = event.client_cost if pricing is None else pricing.client_cost
+    cost = 0 if client_cost is None else scaled(client_cost, costing.PLACES)
     platform_pays = event.cost_payer == CostPayer.PLATFORM
     return CountedEvent(
         id=event.pk,
@@ -255,7 +258,7 @@ def counted_event(event: UsageEvent, window_id: int, quantity: Decimal) -> Count
         cached_input_tokens=event.cached_input_tokens or 0,
         output_tokens=event.output_tokens or 0,
         tool_calls=event.tool_calls or 0,
-        is_unpriced=event.cost_flag in costing.ALARMS,
+        is_unpriced=event.cost_flag in costing.ALARMS and pricing is None,
         platform_cost=cost if platform_pays else 0,
         agency_cost=0 if platform_pays else cost,
     )

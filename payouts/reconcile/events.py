@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from agencyportal.core.money import exact_arithmetic, round_half_up
-from clients.costing import ALARMS, PLACES, Price, Tokens, call_cost, inverse_rate
+from clients.costing import PLACES, Price, Tokens, call_cost, inverse_rate
 from clients.metering import (
     Facts,
     MeterRules,
@@ -24,6 +24,7 @@ from clients.models import (
     Meter,
     ModelPrice,
     UsageEvent,
+    UsagePricing,
     UsageWindow,
     Workspace,
 )
@@ -89,10 +90,12 @@ class Rules:
     overrides: dict[int, ModelPrice]
     rates: dict[tuple[str, str], list[ExchangeRate]]
     corrections: Corrections
+    pricings: dict[int, UsagePricing]
+    """By event, what it cost after all."""
 
     @classmethod
     def load(cls, workspace: Workspace) -> Rules:
-        """``workspace`` comes with its client. Five queries."""
+        """``workspace`` comes with its client. Seven queries."""
         meters = list(
             Meter.objects.filter(unit__agency=workspace.agency_id).order_by("effective_from", "pk")
         )
@@ -118,6 +121,9 @@ class Rules:
             overrides=ModelPrice.objects.in_bulk(),
             rates=rates,
             corrections=corrections_of(workspace),
+            pricings={
+                row.event_id: row for row in UsagePricing.objects.filter(workspace=workspace)
+            },
         )
 
 
@@ -179,14 +185,13 @@ def measured_quantity(event: UsageEvent, rules: Rules) -> Decimal | str | None:
 
 
 def _check_cost(event: UsageEvent, name: str, rules: Rules) -> Iterator[Difference]:
-    currency = rules.workspace.client.currency
     fields: dict[str, tuple[Any, Any]] = {}
-    price = _price_used(event, rules)
+    price = price_used(event, event.price_source, rules)
     if price is not None:
         cost = call_cost(price, tokens_of(event))
         fields["cost"] = (event.cost, cost.amount)
         fields["cost_currency"] = (event.cost_currency, cost.currency)
-    elif event.cost is not None and not _is_beyond_recall(event):
+    elif event.cost is not None and not is_beyond_recall(event, event.price_source):
         source = event.price_source
         yield difference(SUBJECT, event, name, "price_source", source, "a price in force then")
     if event.cost is None:
@@ -198,20 +203,24 @@ def _check_cost(event: UsageEvent, name: str, rules: Rules) -> Iterator[Differen
         fields["client_cost"] = (event.client_cost, None)
     else:
         rate = event.exchange_rate
-        if rate is None or not _is_rate(event, rate, currency, rules):
+        if rate is None or not is_rate(event, event.cost_currency, rate, rules):
             yield difference(SUBJECT, event, name, "exchange_rate", rate, "a stored rate")
         else:
-            with exact_arithmetic():
-                converted = round_half_up(event.cost * rate, PLACES)
-            fields["client_cost"] = (event.client_cost, converted)
+            fields["client_cost"] = (event.client_cost, converted(event.cost, rate))
     yield from compare(SUBJECT, event, name, fields)
 
 
-def _price_used(event: UsageEvent, rules: Rules) -> Price | None:
-    """The price that the event says it was costed with, where it can still be looked up: the list
-    of another version cannot, nor can a cost that the agency reported itself."""
-    if event.price_source.startswith(OVERRIDE):
-        row = rules.overrides.get(int(event.price_source.removeprefix(OVERRIDE)))
+def converted(cost: Decimal, rate: Decimal) -> Decimal:
+    """A cost in the client's currency, as it is stored."""
+    with exact_arithmetic():
+        return round_half_up(cost * rate, PLACES)
+
+
+def price_used(event: UsageEvent, source: str, rules: Rules) -> Price | None:
+    """The price that an event was costed with, as ``source`` says, where it can still be looked
+    up: the list of another version cannot, nor can a cost that the agency reported itself."""
+    if source.startswith(OVERRIDE):
+        row = rules.overrides.get(int(source.removeprefix(OVERRIDE)))
         if row is None or row.effective_from > event.occurred_at:
             return None
         book = PriceBook(
@@ -221,35 +230,29 @@ def _price_used(event: UsageEvent, rules: Rules) -> Price | None:
             rates={},
         )
         return book.price_of(provider=row.provider, model=event.model, at=event.occurred_at)
-    if event.price_source == LIST_SOURCE:
+    if source == LIST_SOURCE:
         return listed_price(event.provider, event.model, event.occurred_at)
     return None
 
 
-def _is_beyond_recall(event: UsageEvent) -> bool:
+def is_beyond_recall(event: UsageEvent, source: str) -> bool:
     """Whether nobody but who priced the event could say its cost: a list of another version, or
     the agency about its own bill."""
-    if event.price_source == REPORTED:
+    if source == REPORTED:
         return event.cost_payer == CostPayer.AGENCY
-    return event.price_source.startswith(LIST_NAME) and event.price_source != LIST_SOURCE
+    return source.startswith(LIST_NAME) and source != LIST_SOURCE
 
 
-def _is_rate(event: UsageEvent, rate: Decimal, currency: str, rules: Rules) -> bool:
-    """Whether a frozen rate is one that was stored for its day; one is one."""
-    if event.cost_currency == currency:
+def is_rate(event: UsageEvent, of: str, rate: Decimal, rules: Rules) -> bool:
+    """Whether a frozen rate from a currency is one that was stored for the event's day; one is
+    one."""
+    currency = rules.workspace.client.currency
+    if of == currency:
         return rate == 1
-    for base, quote, inverted in (
-        (event.cost_currency, currency, False),
-        (currency, event.cost_currency, True),
-    ):
+    for base, quote, inverted in ((of, currency, False), (currency, of, True)):
         for row in rules.rates.get((base, quote), ()):
             if row.effective_from <= event.occurred_at and rate == (
                 inverse_rate(row.rate) if inverted else row.rate
             ):
                 return True
     return False
-
-
-def is_alarming(event: UsageEvent) -> bool:
-    """Whether the event counts as unpriced."""
-    return event.cost_flag in ALARMS

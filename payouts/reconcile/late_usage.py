@@ -1,5 +1,5 @@
-"""Late usage of closed periods, settled again: from late events and corrections, on top of the
-recomputed waterfalls, in the order in which it settled.
+"""Late usage of closed periods, settled again: from late events, corrections and costs found
+later, on top of the recomputed waterfalls, in the order in which it settled.
 
 How much open usage had left of a grant when late usage drew from it is nowhere written down: what
 was drawn is taken as stored, and has to fit. It is bounded by the grant's own account.
@@ -7,15 +7,21 @@ was drawn is taken as stored, and has to fit. It is bounded by the grant's own a
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
 from billing.asking import billable
-from billing.late_usage import ClosedUnit, Credit, LateResult, overage_by_time, settle_late
+from billing.late_usage import (
+    Change,
+    ClosedUnit,
+    Credit,
+    LateResult,
+    overage_by_time,
+    settle_late,
+)
 from billing.models import (
     BillingPeriod,
     Charge,
@@ -32,53 +38,33 @@ from billing.selectors.late_usage import (
     costs_of,
     pending_corrections,
     pending_events,
+    pending_pricings,
 )
 from billing.selectors.periods import bounds_of
+from billing.services.late_allowances import (
+    Ahead,
+)
+from billing.services.late_books import write_buckets
 from billing.services.late_settlements import (
     LateMarginRules,
     Totals,
     freed_grant,
-    write_buckets,
+    still_ahead,
 )
 from billing.services.late_usage import late_charge
 from billing.services.overage import price_overage
 from billing.terms import minimum_due
-from clients.models import UsageCorrection, UsageEvent
+from clients.models import UsageEvent
 
 from .findings import Checked, Finding, compare, difference, missing, unexpected
-from .periods import Settled, WorkspaceBooks, period_name
+from .grants import GROWN
+from .late_units import LateUnit, grow
+from .periods import WorkspaceBooks, period_name
 
 SUBJECT: Final = "Late usage"
 GRANTS: Final = "Credit grants"
 ZERO: Final = Decimal(0)
 Source = LateGrantUse.Source
-
-
-@dataclass(slots=True)
-class _Unit:
-    """One unit of a closed period, with what was recomputed of its late usage so far."""
-
-    settled: Settled
-    pool: dict[int, Decimal]
-    buckets: dict[dt.datetime, Decimal]
-    used: Decimal
-    overage: Decimal
-    amount: Decimal
-    cost: Decimal
-    drawn: dict[int, Decimal] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, settled: Settled) -> _Unit:
-        result = settled.result
-        return cls(
-            settled=settled,
-            pool={int(o.grant.id): o.consumed + o.expired for o in result.grants},
-            buckets=dict(settled.usage.buckets),
-            used=result.used,
-            overage=result.overage,
-            amount=settled.price.amount if settled.price else ZERO,
-            cost=settled.usage.cost,
-        )
 
 
 def check_late_usage(books: WorkspaceBooks) -> Iterator[Finding]:
@@ -95,6 +81,7 @@ def check_late_usage(books: WorkspaceBooks) -> Iterator[Finding]:
     yield from _check_charges(books)
     waiting = pending_events().filter(workspace=books.workspace).count()
     waiting += pending_corrections().filter(workspace=books.workspace).count()
+    waiting += pending_pricings().filter(workspace=books.workspace).count()
     if books.late or waiting:
         yield Checked(SUBJECT, len(books.late), open=waiting)
 
@@ -102,7 +89,7 @@ def check_late_usage(books: WorkspaceBooks) -> Iterator[Finding]:
 def _entries(books: WorkspaceBooks) -> Mapping[int | None, list[LateEntry]]:
     found: dict[int | None, list[LateEntry]] = defaultdict(list)
     rows = LateEntry.objects.filter(workspace=books.workspace)
-    for row in rows.select_related("event__meter", "correction").order_by("pk"):
+    for row in rows.select_related("event__meter", "correction", "pricing").order_by("pk"):
         found[row.settlement_id].append(row)
     return found
 
@@ -114,7 +101,7 @@ def _check_period(
     entries: Mapping[int | None, list[LateEntry]],
     returned: dict[str, CreditGrant],
 ) -> Iterator[Finding]:
-    units = {s.unit.pk: _Unit.of(s) for s in books.settled.get(period.pk, [])}
+    units = {s.unit.pk: LateUnit.of(s) for s in books.settled.get(period.pk, [])}
     charged = sum((unit.amount for unit in units.values()), ZERO)
     numbers: dict[int, int] = defaultdict(int)
     for row in late:
@@ -124,7 +111,7 @@ def _check_period(
         for entry in mine:
             yield from _check_entry(entry, row, period, name)
         unit = units.get(row.unit_id)
-        given = [Entry(entry.event, entry.correction) for entry in mine]
+        given = [Entry(entry.event, entry.correction, entry.pricing) for entry in mine]
         platform_cost, agency_cost = costs_of(given)
         expected: dict[str, Any] = {
             "agency_id": period.agency_id,
@@ -140,7 +127,11 @@ def _check_period(
             expected |= dict.fromkeys((*nothing, "overage_amount", "minimum_amount"), ZERO)
         else:
             try:
-                result, buckets = _settle(unit, row, period, given)
+                changes = changes_of(period, row.unit_id, given, number=row.number)
+                short = unit.short_allowance(books, period)
+                if short is not None:
+                    grow(books, unit, row, short, changes, returned)
+                result, buckets = _settle(unit, row, period, changes)
             except ValueError as error:
                 yield difference(SUBJECT, row, name, "quantity", row.quantity, f"({error})")
                 continue
@@ -158,7 +149,8 @@ def _check_period(
                 "buckets": buckets,
             }
             charged += added
-            yield from _check_uses(books, unit, row, result, returned, name)
+            ahead = None if short is None else short.ahead()
+            yield from _check_uses(books, unit, row, result, returned, ahead, name)
         fields = {key: (getattr(row, key), value) for key, value in expected.items()}
         yield from compare(SUBJECT, row, name, fields)
 
@@ -167,13 +159,12 @@ def _check_entry(
     entry: LateEntry, row: LateSettlement, period: BillingPeriod, name: str
 ) -> Iterator[Finding]:
     event = entry.event
-    of = entry.correction
-    standing = UsageEvent.Standing.LATE if of is None else UsageCorrection.Standing.LATE
+    of = entry.correction or entry.pricing
     fields: dict[str, tuple[object, object]] = {
         "unit": (event.unit_id, row.unit_id),
         "workspace": (event.workspace_id, row.workspace_id),
         "in the period": (period.start <= event.occurred_at < period.end, True),
-        "standing": ((of or event).standing, standing.value),
+        "standing": ((of or event).standing, UsageEvent.Standing.LATE.value),
         "event": (entry.event_id, of.event_id if of is not None else entry.event_id),
     }
     yield from compare(SUBJECT, entry, f"event {event.external_id}, {name}", fields)
@@ -191,9 +182,8 @@ def _check_outside(books: WorkspaceBooks, entry: LateEntry) -> Iterator[Finding]
 
 
 def _settle(
-    unit: _Unit, row: LateSettlement, period: BillingPeriod, entries: Sequence[Entry]
+    unit: LateUnit, row: LateSettlement, period: BillingPeriod, changes: Sequence[Change]
 ) -> tuple[LateResult, dict[str, str]]:
-    changes = changes_of(period, row.unit_id, entries, number=row.number)
     credit = [
         Credit(as_grant(use.grant, use.quantity), use.quantity)
         for use in row.uses.all()
@@ -202,12 +192,11 @@ def _settle(
     return settle_late(_closed(unit, period), changes, credit), write_buckets(changes)
 
 
-def _closed(unit: _Unit, period: BillingPeriod) -> ClosedUnit:
-    grants = {int(o.grant.id): o.grant for o in unit.settled.result.grants}
+def _closed(unit: LateUnit, period: BillingPeriod) -> ClosedUnit:
     return ClosedUnit(
         period=bounds_of(period),
         grants=[
-            replace(grants[grant_id], quantity=quantity, revoked=ZERO)
+            replace(unit.grants[grant_id], quantity=quantity, revoked=ZERO)
             for grant_id, quantity in sorted(unit.pool.items())
         ],
         buckets=unit.buckets,
@@ -218,7 +207,7 @@ def _closed(unit: _Unit, period: BillingPeriod) -> ClosedUnit:
 
 def _move_on(
     books: WorkspaceBooks,
-    unit: _Unit,
+    unit: LateUnit,
     row: LateSettlement,
     period: BillingPeriod,
     entries: Sequence[Entry],
@@ -263,10 +252,11 @@ def _minimum(
 
 def _check_uses(
     books: WorkspaceBooks,
-    unit: _Unit,
+    unit: LateUnit,
     row: LateSettlement,
     result: LateResult,
     returned: dict[str, CreditGrant],
+    ahead: Ahead | None,
     name: str,
 ) -> Iterator[Finding]:
     grants = {grant.pk: grant for grant in books.grants}
@@ -276,11 +266,15 @@ def _check_uses(
     for (source, grant_id), quantity in wanted.items():
         use_name = f"grant {grant_id}, {name}"
         use = stored.pop((source, grant_id), None)
-        back = freed_grant(row, source, grants[grant_id], quantity, row.settled_at)
+        back = freed_grant(row, source, grants[grant_id], quantity, row.settled_at, ahead)
+        ahead = still_ahead(ahead, grants[grant_id], source, quantity)
+        if source == Source.PERIOD and grant_id in unit.allowances:
+            unit.more_consumed += quantity
+            unit.returned += back.quantity if back is not None else ZERO
         if back is not None:
             returned[back.key] = back
             if source == Source.PERIOD:
-                unit.pool[grant_id] += quantity
+                unit.pool[grant_id] -= back.quantity
         if use is None:
             yield missing(SUBJECT, LateGrantUse, use_name, quantity)
             continue
@@ -297,12 +291,13 @@ def _check_uses(
 def _check_returned(
     books: WorkspaceBooks, expected: Mapping[str, CreditGrant]
 ) -> Iterator[Finding]:
-    """Grants with which freed units came back; every other one that says so is not called for."""
+    """Grants with which freed units came back, and by which allowances grew; every other one that
+    says so is not called for."""
     wanted = dict(expected)
     for row in books.grants:
         name = f"{row.kind} grant {row.key} of {books.workspace}"
         if row.key not in wanted:
-            if row.key.startswith("late:"):
+            if row.key.startswith(("late:", GROWN)):
                 yield unexpected(GRANTS, row, name, row.quantity)
             continue
         back = wanted.pop(row.key)

@@ -32,8 +32,10 @@ from clients.tally import CountedEvent, DaySum, QuarterSum, Tally, WindowSum
 
 from .corrections import check_corrections, counted_quantity
 from .events import SUBJECT as EVENTS
-from .events import Rules, check_event, is_alarming, name_of
+from .events import Rules, check_event, name_of
 from .findings import Checked, Difference, Finding, compare, difference, missing, unexpected
+from .pricings import SUBJECT as PRICINGS
+from .pricings import check_pricing, known_cost
 from .scope import CHUNK
 
 QUARTERS: Final = "Quarter hours"
@@ -72,6 +74,8 @@ def check_usage(workspace: Workspace, rules: Rules, quarters: Quarters) -> Itera
         seen.add(unit_id)
         yield from _check_unit(workspace, units[unit_id], of_unit, rules, quarters)
     yield from check_corrections(workspace, rules.corrections)
+    if rules.pricings:
+        yield Checked(PRICINGS, len(rules.pricings))
     for unit_id in _units_with_sums(workspace) - seen:
         yield from _check_unit(workspace, units[unit_id], iter(()), rules, quarters)
 
@@ -96,6 +100,7 @@ def _check_unit(
     for event in events:
         count += 1
         yield from check_event(event, rules)
+        yield from check_pricing(event, rules)
         _add(event, unit_pass, rules)
     yield Checked(EVENTS, count)
     for counted in unit_pass.subjects.values():
@@ -115,7 +120,8 @@ def _add(event: UsageEvent, unit_pass: _UnitPass, rules: Rules) -> None:
         return
     quantity = counted_quantity(event, rules.corrections)
     is_unique = rules.definitions[event.meter_id].is_unique
-    counted = _counted(event, window, quantity, is_unique=is_unique)
+    cost = known_cost(event, rules)
+    counted = _counted(event, window, quantity, cost, is_unique=is_unique)
     unit_pass.tally.add_event(counted)
     if counted.subject is not None:
         key = (window, counted.subject)
@@ -124,8 +130,16 @@ def _add(event: UsageEvent, unit_pass: _UnitPass, rules: Rules) -> None:
             unit_pass.subjects[key] = counted
 
 
-def _counted(event: UsageEvent, window: int, quantity: Decimal, *, is_unique: bool) -> CountedEvent:
-    cost = 0 if event.client_cost is None else scaled(event.client_cost, costing.PLACES)
+def _counted(
+    event: UsageEvent,
+    window: int,
+    quantity: Decimal,
+    known: tuple[Decimal | None, bool],
+    *,
+    is_unique: bool,
+) -> CountedEvent:
+    client_cost, is_unpriced = known
+    cost = 0 if client_cost is None else scaled(client_cost, costing.PLACES)
     platform_pays = event.cost_payer == CostPayer.PLATFORM
     return CountedEvent(
         id=event.pk,
@@ -141,7 +155,7 @@ def _counted(event: UsageEvent, window: int, quantity: Decimal, *, is_unique: bo
         cached_input_tokens=event.cached_input_tokens or 0,
         output_tokens=event.output_tokens or 0,
         tool_calls=event.tool_calls or 0,
-        is_unpriced=is_alarming(event),
+        is_unpriced=is_unpriced,
         platform_cost=cost if platform_pays else 0,
         agency_cost=0 if platform_pays else cost,
     )

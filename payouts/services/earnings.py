@@ -28,6 +28,7 @@ from billing.models import (
     PeriodUsage,
 )
 from clients.models import Agency, CostPayer, UsageEvent, UsageUnit
+from clients.selectors import known_cost
 from payouts.accrual import credit_of, late_cost_of, revenue_of, routed_cost_of
 from payouts.models import Earning, PlatformFeeRule
 from payouts.revenue import FeeRule
@@ -132,12 +133,13 @@ def late_periods_to_post(now: dt.datetime) -> Iterable[int]:
 
 
 def unbilled_routed() -> QuerySet[UsageEvent]:
-    """Events outside the package whose cost the platform paid: they bring cost, not revenue."""
-    return UsageEvent.objects.filter(
-        standing=UsageEvent.Standing.UNBILLED,
-        cost_payer=CostPayer.PLATFORM,
-        client_cost__gt=0,
+    """Events outside the package whose cost the platform paid, with that as ``known_cost``: they
+    bring cost, not revenue. What was priced after their period had closed settles late."""
+    unbilled = UsageEvent.objects.filter(
+        standing=UsageEvent.Standing.UNBILLED, cost_payer=CostPayer.PLATFORM
     )
+    cost = known_cost(settled_late=False)
+    return unbilled.annotate(known_cost=cost).filter(known_cost__gt=0)
 
 
 def post_revenue(*, invoice_id: int, now: dt.datetime) -> int:
@@ -220,7 +222,7 @@ def routed_costs(period: BillingPeriod) -> dict[int, Decimal]:
         occurred_at__gte=period.start,
         occurred_at__lt=period.end,
     )
-    for unit_id, cost in inside.values_list("unit_id").annotate(cost=Sum("client_cost")):
+    for unit_id, cost in inside.values_list("unit_id").annotate(cost=Sum("known_cost")):
         costs[unit_id] += cost
     return costs
 

@@ -21,8 +21,16 @@ from billing.models import (
 )
 from billing.services.closing import close_due_periods
 from billing.services.late_usage import settle_late_usage
-from clients.models import UniqueSubject, UsageCorrection, UsageEvent, Workspace
+from clients.models import (
+    ModelPrice,
+    UniqueSubject,
+    UsageCorrection,
+    UsageEvent,
+    UsagePricing,
+    Workspace,
+)
 from clients.services.corrections import correct_event
+from clients.services.price_again import price_again
 from clients.services.recording import record_events
 from payouts.models import Earning
 from payouts.services.earnings import post_due_earnings
@@ -65,6 +73,11 @@ def tell() -> None:
         story.call("d/1", "lead", story.utc(2, 3)),
         story.call("x", "memo", story.utc(2, 3)),
         story.call("y", "memo", story.utc(1, 2)),
+        *(
+            story.call("unpriced", unit, story.utc(month, 6), model="new-model", provider=None)
+            for month in (2, 3)
+            for unit in ("page", "memo")
+        ),
         now=now,
     )
     settle_late_usage(now=now)
@@ -74,6 +87,16 @@ def tell() -> None:
     for number in range(8):
         correct(workspace, f"02-c{number}-conversation", 0, later)
     correct(workspace, "02-b/9-lead", 0, later)
+    settle_late_usage(now=later)
+    # A model that had no price gets one: for March at its time, for February late.
+    ModelPrice.objects.create(
+        cost_payer="platform",
+        model="new-model",
+        input_price=D(20),
+        output_price=D(20),
+        effective_from=story.utc(1, 1),
+    )
+    price_again(workspaces=[workspace], now=later)
     settle_late_usage(now=later)
     post_due_earnings(now=later)
     close_due_periods(now=story.utc(4, 3))
@@ -103,7 +126,7 @@ def test_honest_books_are_proved():
 
     assert code == 0, said
     late = next(line for line in said.splitlines() if line.startswith("Late usage"))
-    assert late.split()[-3:] == ["6", "1", "proved"]  # one waits to be settled
+    assert late.split()[-3:] == ["8", "1", "proved"]  # one waits to be settled
     assert "Corrections" in said
 
 
@@ -117,10 +140,20 @@ def test_the_story_has_what_is_to_be_proved():
     assert Charge.objects.filter(kind="late_usage").exists()
     assert Earning.objects.exclude(late_settlement=None).exists()
     assert UsageCorrection.objects.filter(standing="counted").count() == 2
+    standings = UsagePricing.objects.values_list("standing", flat=True)
+    assert sorted(standings) == ["counted", "late", "late", "unbilled"]
+    # 124,000 tokens at 20 dollars a million: 2.48, and 25 % on it for the client.
+    priced = LateSettlement.objects.get(entries__pricing__isnull=False, unit__slug="page")
+    assert (priced.quantity, priced.overage_amount) == (0, D("3.10"))
+    assert Earning.objects.get(late_settlement=priced).amount == D("-2.48")
 
 
 def settlement(**which: Any) -> LateSettlement:
     return LateSettlement.objects.filter(**which).order_by("pk")[0]
+
+
+def pricing(standing: str) -> UsagePricing:
+    return UsagePricing.objects.filter(standing=standing).order_by("pk")[0]
 
 
 CHANGES: list[tuple[str, Row, dict[str, Any]]] = [
@@ -129,6 +162,11 @@ CHANGES: list[tuple[str, Row, dict[str, Any]]] = [
         lambda: settlement(overage__gt=0),
         {"quantity": F("quantity") + D(1), "overage": F("overage") + D(1)},
     ),
+    ("found cost", lambda: pricing("counted"), {"cost": D(1)}),
+    ("found in the client's currency", lambda: pricing("late"), {"client_cost": D(1)}),
+    ("found by a price", lambda: pricing("unbilled"), {"price_source": "model price 0"}),
+    ("found at a rate", lambda: pricing("counted"), {"exchange_rate": D("1.5")}),
+    ("found before the close", lambda: pricing("late"), {"standing": "counted"}),
     ("amount", lambda: settlement(overage_amount__gt=0), {"overage_amount": D("0.01")}),
     ("minimum", lambda: settlement(), {"minimum_amount": D("0.01")}),
     ("cost", lambda: settlement(platform_cost__gt=0), {"platform_cost": D(0)}),
@@ -223,8 +261,9 @@ def test_the_cost_of_late_usage_is_posted_once():
     late = UsageEvent.objects.filter(late_entries__settlement__isnull=False, standing="late")
     late = late.distinct()
     costs = {row.unit_id: D(0) for row in LateSettlement.objects.all()}
-    for event in late:
-        costs[event.unit_id] += event.client_cost or D(0)
+    for event in late.select_related("pricing"):
+        later = getattr(event, "pricing", None)
+        costs[event.unit_id] += later.client_cost if later else event.client_cost or D(0)
     for unit_id, cost in costs.items():
         posted = Earning.objects.filter(unit=unit_id).exclude(late_settlement=None)
         assert abs(sum((row.amount for row in posted), D(0)) + cost) <= D("0.01")

@@ -67,7 +67,9 @@ READ = Rights()
 OPERATORS_OWN = Rights(reads=OPERATES)
 
 ADMIN: dict[str, Rights] = {
-    "clients.Agency": Rights(adds=OPERATES, changes=LEADS, dialogs=(("invite", LEADS),)),
+    "clients.Agency": Rights(
+        adds=OPERATES, changes=LEADS, dialogs=(("invite", LEADS), ("price_again", ACTS))
+    ),
     "clients.AgencyMember": Rights(changes=LEADS, deletes=LEADS, row=(("role", "viewer"),)),
     "clients.Client": Rights(
         adds=ACTS,
@@ -99,6 +101,7 @@ ADMIN: dict[str, Rights] = {
         changes=ACTS,
         dialogs=(
             ("create_key", ACTS),
+            ("price_again", ACTS),
             ("top_up", ACTS),
             ("adjust", ACTS),
             ("set_cap", ACTS),

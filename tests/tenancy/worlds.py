@@ -75,7 +75,8 @@ from clients.services.people import (
     create_client,
     create_workspace,
 )
-from clients.services.recording import SubmittedEvent, record_events
+from clients.services.price_again import price_again
+from clients.services.recording import SubmittedEvent, TokenUsage, record_events
 from clients.services.units import create_unit
 from payouts.models import StatementDocument
 from payouts.services.earnings import post_due_earnings
@@ -474,7 +475,23 @@ def _late(workspace: Workspace, unit: UsageUnit, owner: User, now: dt.datetime) 
         quantity=Decimal(7),
         time=closed.start + dt.timedelta(days=1),
     )
-    record_events(workspace=workspace, events=[event], now=now)
+    unpriced = SubmittedEvent(
+        id="unpriced",
+        unit="conversation",
+        quantity=Decimal(0),
+        time=closed.start + dt.timedelta(days=1),
+        model="new-model",
+        usage=TokenUsage(input_tokens=1000, output_tokens=1000),
+    )
+    record_events(workspace=workspace, events=[event, unpriced], now=now)
+    ModelPrice.objects.get_or_create(
+        agency=workspace.agency,
+        cost_payer=workspace.cost_payer,
+        model="new-model",
+        effective_from=ALWAYS,
+        defaults={"input_price": Decimal(2), "output_price": Decimal(2)},
+    )
+    price_again(workspaces=[workspace], now=now, created_by=owner)
     correct_event(
         workspace=workspace,
         event_id="late",
