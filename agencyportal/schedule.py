@@ -37,6 +37,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "raise-alerts": _every(60, "billing.tasks.tick_alerts"),
     "send-webhooks": _every(10, "billing.tasks.tick_webhooks"),
     "do-stripe-events": _every(30, "billing.tasks.tick_stripe_events"),
+    "look-at-orders": _every(60, "billing.tasks.tick_stripe_orders"),
     "tell-stripe-of-clients": _every(300, "billing.tasks.tick_stripe_customers"),
     # What a period goes through, in order. Each step finds what the one before it left.
     "make-next-periods": _every(300, "billing.tasks.ensure_next_periods"),

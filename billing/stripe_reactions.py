@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from billing.models import StripeCustomer, StripeEvent
+from billing.models import StripeCustomer, StripeEvent, TopUpOrder
 from billing.services.stripe_customers import read_card, take_saved_card
+from billing.services.top_up_orders import look_at_order
 from billing.stripe_handlers import handles
 
 
@@ -20,6 +21,33 @@ def save_card(event: StripeEvent, *, now: dt.datetime) -> str:
         return ""
     take_saved_card(customer=customer, page_id=event.object_id, now=now)
     return f"{customer.client} is charged on the card that it saved."
+
+
+@handles(
+    "checkout.session.async_payment_failed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "payment_intent.canceled",
+    "payment_intent.payment_failed",
+    "payment_intent.processing",
+    "payment_intent.succeeded",
+)
+def settle_order(event: StripeEvent, *, now: dt.datetime) -> str:
+    """Something happened to the payment of a top-up that was ordered."""
+    number = (event.body["data"]["object"].get("metadata") or {}).get("order", "")
+    if not number.isdigit():
+        return ""
+    rows = TopUpOrder.objects.select_related("workspace", "band", "client__agency", "agency")
+    order = rows.filter(pk=number, is_live=event.is_live).first()
+    if order is None:
+        return ""
+    known = event.object_id in (order.session_id, order.intent_id)
+    if not known and event.type.startswith("payment_intent.") and order.session_id is None:
+        # Stripe was quicker than the answer of our own call, or that answer was lost.
+        order.intent_id = order.intent_id or event.object_id
+    order = look_at_order(order=order, now=now)
+    return f"Order {order.pk} is {order.get_state_display().lower()}."
 
 
 @handles(

@@ -23,6 +23,7 @@ from billing.services.reservations import expire_reservations
 from billing.services.stripe_customers import tell_changed_customers
 from billing.services.stripe_inbox import process_due_events, process_event
 from billing.services.subscriptions import ensure_due_periods
+from billing.services.top_up_orders import look_at_open_orders
 from billing.services.trial_mail import announce_trial_ends
 from billing.services.upgrades import work_on_all
 from billing.services.webhook_delivery import deliver_due
@@ -34,6 +35,7 @@ MESSAGES: Final = 200
 RESERVATIONS: Final = 10_000
 STRIPE_CUSTOMERS: Final = 100
 STRIPE_EVENTS: Final = 200
+STRIPE_ORDERS: Final = 100
 UPGRADES: Final = 500
 WEBHOOKS: Final = 100
 WORKSPACES: Final = 1000
@@ -136,3 +138,9 @@ def tick_stripe_events() -> int:
 def tick_stripe_customers() -> int:
     """Tell Stripe of clients that are called or live differently now."""
     return tell_changed_customers(now=timezone.now(), limit=STRIPE_CUSTOMERS)
+
+
+@shared_task
+def tick_stripe_orders() -> int:
+    """Look at orders that may have been paid without anybody hearing of it."""
+    return look_at_open_orders(now=timezone.now(), limit=STRIPE_ORDERS)

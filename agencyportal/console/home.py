@@ -29,6 +29,7 @@ from billing.models import (
     OverageQuestion,
     Payment,
     StripeEvent,
+    TopUpOrder,
     TopUpRequest,
 )
 from billing.models.questions import OverageQuestionQuerySet
@@ -87,12 +88,8 @@ def _to_do(
     mail = visible(request, Mail).filter(state=Mail.State.FAILED).count()
     stuck = visible(request, BillingPeriod).exclude(state=BillingPeriod.State.CLOSED)
     failed = stuck.exclude(close_error="").count()
-    statements = _failed(request, StatementDocument, "Failed statements")
-    questions = _questions(request, moment)
-    seldom = [statements, _unbilled(request), _conflicts(request), _stripe_events(request)]
-    seldom += [trials_ending_figure(request, moment), questions]
     return [
-        *(figure for figure in seldom if figure.level),
+        *(figure for figure in _seldom(request, moment) if figure.level),
         Figure(
             "Near their limit",
             str(len(near)),
@@ -158,6 +155,19 @@ def _questions(request: HttpRequest, moment: dt.datetime) -> Figure:
     )
 
 
+def _seldom(request: HttpRequest, moment: dt.datetime) -> list[Figure]:
+    """What is shown only where there is some."""
+    return [
+        _failed(request, StatementDocument, "Failed statements"),
+        _unbilled(request),
+        _conflicts(request),
+        _stripe_events(request),
+        _orders(request),
+        trials_ending_figure(request, moment),
+        _questions(request, moment),
+    ]
+
+
 def _failed(request: HttpRequest, model: type[RenderedDocument], name: str) -> Figure:
     state = RenderedDocument.State.FAILED
     count = visible(request, model).filter(state=state).count()
@@ -195,6 +205,18 @@ def _conflicts(request: HttpRequest) -> Figure:
         "events that came again with something else in them",
         level="warning" if count else "",
         icon="call_split",
+    )
+
+
+def _orders(request: HttpRequest) -> Figure:
+    count = visible(request, TopUpOrder).exclude(trouble="").count()
+    return Figure(
+        "Top-ups paid and not granted",
+        str(count),
+        list_url(TopUpOrder, trouble="yes"),
+        "each says why, and what can be done",
+        level="danger" if count else "",
+        icon="production_quantity_limits",
     )
 
 

@@ -67,6 +67,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Periods", "date_range", "billing_billingperiod_changelist"),
             Entry("Credit", "redeem", "billing_creditgrant_changelist"),
             Entry("Top-ups", "add_shopping_cart", "billing_topuppurchase_changelist"),
+            Entry("Top-up orders", "shopping_cart_checkout", "billing_topuporder_changelist"),
             Entry("Mail", "mail", "billing_mail_changelist"),
         ),
     ),

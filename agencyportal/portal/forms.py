@@ -23,6 +23,15 @@ class BuyForm(forms.Form):
         },
     )
 
+    pay = forms.ChoiceField(
+        choices=[(pay, pay) for pay in ("account", "page", "card")],
+        required=False,
+        widget=forms.HiddenInput,
+    )
+    save_card = forms.BooleanField(
+        label=_("Save the card for later top-ups"),
+        required=False,
+    )
     starts = forms.ChoiceField(
         choices=[(starts, starts) for starts in STARTS], required=False, widget=forms.HiddenInput
     )

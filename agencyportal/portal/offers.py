@@ -25,6 +25,8 @@ class Offer:
     """One band for one workspace. Texts are finished; a template only places them."""
 
     band: TopUpBand
+    period: BillingPeriod
+    """The running one, in which it would be bought."""
     name: str
     units: str
     price: str
@@ -53,6 +55,7 @@ class Offer:
         client_may_buy = band.buyer == TopUpBand.Buyer.CLIENT
         return cls(
             band=band,
+            period=period,
             name=band.name,
             units=writing.units(band.quantity, band.unit),
             price=writing.price(band.price, period.currency),

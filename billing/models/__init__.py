@@ -20,6 +20,7 @@ from .lifecycle import ChargeVoid, PeriodMove, SubscriptionChange
 from .mail import Mail
 from .margins import MarginRule
 from .movements import InvoiceMovement, WriteOff
+from .orders import TopUpOrder
 from .payments import Payment, PaymentReversal
 from .plans import CollectedBy, Plan, PlanAllowance, PlanFee, PlanVersion, TopUpBand
 from .questions import OverageAnswer, OverageQuestion
@@ -93,6 +94,7 @@ __all__ = [
     "TaxCategory",
     "TaxRate",
     "TopUpBand",
+    "TopUpOrder",
     "TopUpPurchase",
     "TopUpRequest",
     "UpgradeItem",

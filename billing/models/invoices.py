@@ -16,6 +16,7 @@ from agencyportal.core.tenancy import ScopedQuerySet, platform_row
 from clients.models import Agency, Client, UsageUnit, Workspace
 
 from .margins import MarginRule
+from .orders import TopUpOrder
 from .plans import CollectedBy
 from .subscriptions import BillingPeriod
 from .tax import TaxCategory
@@ -145,6 +146,14 @@ class Invoice(AppendOnlyModel):
     state = models.CharField(max_length=15, choices=State.choices, default=State.DRAFT)
     currency = CurrencyField()
     bill_at = models.DateTimeField(help_text="The period end (or activation) it bills.")
+    order = models.OneToOneField(
+        TopUpOrder,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="invoice",
+        help_text="The paid order that it is for; empty: it bills what became due.",
+    )
     series = models.ForeignKey(
         DocumentSeries, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
@@ -167,7 +176,9 @@ class Invoice(AppendOnlyModel):
         ordering = ("-bill_at", "client")
         constraints = (
             models.UniqueConstraint(
-                fields=("client", "currency", "bill_at"), name="invoice_once_per_period_end"
+                fields=("client", "currency", "bill_at"),
+                condition=models.Q(order__isnull=True),
+                name="invoice_once_per_period_end",
             ),
             models.UniqueConstraint(fields=("series", "sequence"), name="invoice_number_once"),
             models.CheckConstraint(

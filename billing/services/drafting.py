@@ -225,7 +225,9 @@ class _Invoices:
 
 def _invoices(theirs: Q, since: dt.datetime) -> defaultdict[Payer, _Invoices]:
     collected = Sum("lines__net", filter=Q(lines__collected_by=CollectedBy.PLATFORM))
-    invoices = Invoice.objects.filter(theirs, bill_at__gte=since).annotate(collected=collected)
+    invoices = Invoice.objects.filter(theirs, bill_at__gte=since, order=None).annotate(
+        collected=collected
+    )
     found: defaultdict[Payer, _Invoices] = defaultdict(_Invoices)
     for client_id, currency, bill_at, state, amount in invoices.order_by().values_list(
         "client_id", "currency", "bill_at", "state", "collected"
@@ -252,6 +254,7 @@ def _drafts(
             Invoice.objects.filter(
                 client__in={payer.client_id for payer, _ in bundles},
                 bill_at__in={bundle.bill_at for _, bundle in bundles},
+                order=None,
             )
         )
     }

@@ -77,7 +77,7 @@ def _freeze(
     client, agency = invoice.client, invoice.agency
     ours = _ours(priced)
     money = PrintedMoney(invoice.currency)
-    paid = money(payment.amount if payment else 0)
+    paid = money(payment.applied if payment else 0)
     return InvoiceSnapshot(
         number=invoice.number or "",
         issue_date=invoice.issue_date,
@@ -104,13 +104,19 @@ def _freeze(
             paid=paid,
             due=money(priced.total - paid),
         ),
-        payments=(AppliedPayment(description=_("From your balance"), amount=paid),)
+        payments=(AppliedPayment(description=_how_it_was_paid(payment), amount=paid),)
         if payment
         else (),
         payment=_how_to_pay(invoice, platform),
         service_periods=tuple(_service_periods(periods, ours)),
         locale=locale_of(client),
     )
+
+
+def _how_it_was_paid(payment: Payment) -> str:
+    if payment.method == Payment.Method.BALANCE:
+        return _("From your balance")
+    return _("Paid by card") if payment.method == Payment.Method.CARD else _("Paid online")
 
 
 def _ours(priced: PricedInvoice) -> list[InvoiceLine]:

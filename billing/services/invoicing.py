@@ -32,6 +32,7 @@ from .invoice_pricing import PricedInvoice
 from .invoice_snapshot import freeze
 from .mailing import queue_mails
 from .out_of_balance import book_out_of_balance, payments_out_of_balance
+from .received import book_received, fit_to_totals
 from .series import series_of, take_numbers
 from .standing import state_of
 
@@ -103,13 +104,19 @@ def issue_invoice(*, invoice: Invoice, now: dt.datetime) -> Invoice:
 
 
 @transaction.atomic
-def issue_invoices(invoice_ids: Sequence[int], *, now: dt.datetime) -> list[Invoice]:
+def issue_invoices(
+    invoice_ids: Sequence[int],
+    *,
+    now: dt.datetime,
+    received: Mapping[int, Payment] | None = None,
+) -> list[Invoice]:
     """Give drafts their numbers, in this order, their tax of the day and their snapshots; queue
     their PDFs and their mail. All or nothing; returns those that nobody had issued before.
 
-    Dated with the platform's local day. A client's balance pays first. Due after the agency's
-    payment terms; where nothing is due, at no date and paid at once. Raises InvoiceRefusedError
-    for one that says nothing, or comes to less than nothing.
+    Dated with the platform's local day. A client's balance pays first, but for an invoice whose
+    money has come already: ``received`` has its payment, not saved, by invoice. Due after the
+    agency's payment terms; where nothing is due, at no date and paid at once. Raises
+    InvoiceRefusedError for one that says nothing, or comes to less than nothing.
 
     Locks the invoices, then the clients' balances, then the series, and commits everything
     together: no number without a document and a message on the way. As many queries for many as
@@ -126,8 +133,12 @@ def issue_invoices(invoice_ids: Sequence[int], *, now: dt.datetime) -> list[Invo
         _refuse_unfit(one)
     write_lines(priced)
     readers = recipients_of_all([draft.client for draft in drafts])
+    received = received or {}
+    fit_to_totals(drafts, received)
     balances = lock_balances({draft.client_id for draft in drafts})
-    paying = payments_out_of_balance(drafts, balances, now=now)
+    unpaid = [draft for draft in drafts if draft.pk not in received]
+    out_of_balance = payments_out_of_balance(unpaid, balances, now=now)
+    paying = {**out_of_balance, **received}
     _date(drafts, paying)
     snapshots = freeze(priced, platform, paying)
     _number(drafts, platform)
@@ -145,7 +156,8 @@ def issue_invoices(invoice_ids: Sequence[int], *, now: dt.datetime) -> list[Invo
         drafts, update_conflicts=True, unique_fields=("pk",), update_fields=ISSUED
     )
     InvoiceDocument.objects.bulk_create(documents)
-    book_out_of_balance(list(paying.values()), balances, now=now)
+    book_out_of_balance(list(out_of_balance.values()), balances, now=now)
+    book_received(received.values(), now=now)
     queue_mails(mail)
     return drafts
 
@@ -182,7 +194,7 @@ def _date(drafts: Sequence[Invoice], paying: Mapping[int, Payment]) -> None:
     """Book what the balances pay, and say until when the rest is due (on the objects)."""
     for draft in drafts:
         if payment := paying.get(draft.pk):
-            draft.amount_paid = payment.amount
+            draft.amount_paid = payment.applied
         terms = dt.timedelta(days=draft.agency.payment_terms_days)
         if draft.issue_date is not None:
             draft.due_date = draft.issue_date + terms if draft.amount_due else None

@@ -65,8 +65,8 @@ def buy_on_account(
                 f"The key {key!r} has bought {earlier.band} already; use a new key for {band}."
             )
         return earlier
-    period = _period_to_buy_in(locked, band, now)
-    _refuse_buyer(band, period, purchased_by)
+    period = period_to_buy_in(locked, band, now)
+    refuse_buyer(band, period, purchased_by)
     return book(
         locked, band, period, at=now, key=key, now=now, purchased_by=purchased_by, starts=starts
     )
@@ -82,10 +82,12 @@ def book(
     now: dt.datetime,
     purchased_by: User | None = None,
     starts: Starts = "now",
+    is_paid: bool = False,
 ) -> TopUpPurchase:
     """Write down a purchase as of ``at``, in a period that is open, for a workspace held alone.
 
-    Raises NotAdmittedError where a spend cap does not allow it: roll back.
+    Raises NotAdmittedError where a spend cap does not allow it: roll back. What ``is_paid`` is
+    granted whatever they say.
     """
     lasts = _lasts(band, period, at, starts)
     purchase = TopUpPurchase.objects.create(
@@ -105,7 +107,13 @@ def book(
     _grant(purchase, lasts, now).save(force_insert=True)
     charge = _charge(purchase, period, now)
     charge.save(force_insert=True)
-    spend.buy(workspace=locked, month=month_of(period.start), amount=charge.amount, now=now)
+    spend.buy(
+        workspace=locked,
+        month=month_of(period.start),
+        amount=charge.amount,
+        now=now,
+        is_paid=is_paid,
+    )
     return purchase
 
 
@@ -136,7 +144,8 @@ def next_bounds(period: BillingPeriod) -> Period | None:
     )
 
 
-def _period_to_buy_in(workspace: Workspace, band: TopUpBand, now: dt.datetime) -> BillingPeriod:
+def period_to_buy_in(workspace: Workspace, band: TopUpBand, now: dt.datetime) -> BillingPeriod:
+    """The running period of a workspace, whose plan offers the band. Raises RefusedError."""
     running = workspace.periods.open().filter(start__lte=now, end__gt=now)
     period = running.select_related("subscription", "plan_version", "workspace").first()
     if period is None:
@@ -151,8 +160,11 @@ def _period_to_buy_in(workspace: Workspace, band: TopUpBand, now: dt.datetime) -
     return period
 
 
-def _refuse_buyer(band: TopUpBand, period: BillingPeriod, buyer: User | None) -> None:
-    """``None`` is the portal itself, acting on somebody's rule."""
+def refuse_buyer(band: TopUpBand, period: BillingPeriod, buyer: User | None) -> None:
+    """Raise RefusedError for a client's person and a band that only the agency buys.
+
+    ``None`` is the portal itself, acting on somebody's rule.
+    """
     if buyer is None or band.buyer == TopUpBand.Buyer.CLIENT:
         return
     access = access_of(buyer)

@@ -98,13 +98,21 @@ def hold_more(workspace: Workspace, month: dt.date, held: Held) -> Decimal:
     return spend_of(workspace, month, held) - own.spend_used - own.spend_held
 
 
-def buy(*, workspace: Workspace, month: dt.date, amount: Decimal, now: dt.datetime) -> None:
+def buy(
+    *,
+    workspace: Workspace,
+    month: dt.date,
+    amount: Decimal,
+    now: dt.datetime,
+    is_paid: bool = False,
+) -> None:
     """Count a price that was just charged to a workspace, held alone, in a period of a month.
 
-    Raises NotAdmittedError where a cap does not allow it: roll back. A cap's balances have to be
-    there (`caps.make_ready`).
+    Raises NotAdmittedError where a cap does not allow it: roll back. What ``is_paid`` counts
+    whatever the caps say: they were asked before it was paid. A cap's balances have to be there
+    (`caps.make_ready`).
     """
-    limits = limits_over(workspace, now=now)
+    limits = {} if is_paid else limits_over(workspace, now=now)
     rows = [row for row in lock_balances(workspace, [month]) if row.kind == CapKind.SPEND]
     if not rows:
         return

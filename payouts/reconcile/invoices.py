@@ -185,9 +185,9 @@ def _check_snapshot(invoice: Invoice, lines: list[InvoiceLine]) -> Iterator[Find
 
 
 def _paid_at_issue(invoice: Invoice) -> Decimal:
-    """What the client's balance paid as it was issued."""
-    key = f"balance:{invoice.pk}:issued"
-    return sum((p.amount for p in invoice.payments.all() if p.key == key), ZERO)
+    """What the client's balance paid as it was issued, or had paid for the order before."""
+    keys = {f"balance:{invoice.pk}:issued", f"order:{invoice.order_id}"}
+    return sum((p.applied for p in invoice.payments.all() if p.key in keys), ZERO)
 
 
 def _check_printed_lines(

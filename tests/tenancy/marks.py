@@ -27,6 +27,7 @@ UNMARKED = frozenset(
         "attachment_path",
         "body_hash",
         "brand_color",
+        "card_last4",
         "cost_currency",
         "country",
         "currency",

@@ -163,6 +163,13 @@ ADMIN: dict[str, Rights] = {
     ),
     "billing.SubscriptionDiscount": Rights(dialogs=(("end", ACTS),)),
     "billing.TaxRate": Rights(adds=OPERATES),
+    "billing.TopUpOrder": Rights(
+        dialogs=(
+            ("look_again", TAKES_MONEY),
+            ("to_balance", TAKES_MONEY),
+            ("nothing_paid", TAKES_MONEY),
+        )
+    ),
     "billing.TopUpPurchase": Rights(dialogs=(("refund", TAKES_MONEY),)),
     "billing.TopUpRequest": Rights(
         dialogs=(("approve", ACTS), ("decline", ACTS)), row=(("state", "pending"),)
@@ -308,6 +315,14 @@ PAGES: dict[str, Page] = {
     "portal:balance": _read_by_clients(),
     "portal:offer": _read_by_clients(_offer),
     "portal:buy": Page(CLIENTS, status=302, args=_offer, posts=_DECIDES, refused=403),
+    "portal:order": _read_by_clients(_of("top_up_orders")),
+    "portal:order_cancel": Page(
+        CLIENTS, status=302, args=_of("top_up_orders"), posts=_DECIDES, refused=403
+    ),
+    "portal:card": _read_by_clients(),
+    "portal:card_change": Page(CLIENTS, status=302, args=_client, posts=_DECIDES, refused=403),
+    "portal:card_saved": Page(CLIENTS, status=302, args=_client),
+    "portal:card_remove": Page(CLIENTS, status=302, args=_client, posts=_DECIDES, refused=403),
     "portal:ask": Page(CLIENTS, status=302, args=_offer, posts=CLIENTS),
     "portal:approve": Page(
         CLIENTS, status=302, args=_of("top_up_requests"), posts=_DECIDES, refused=403

@@ -31,6 +31,7 @@ from billing.models import (
     StripeEvent,
     TaxRate,
     TopUpBand,
+    TopUpOrder,
     WebhookAttempt,
     WebhookDelivery,
 )
@@ -442,6 +443,24 @@ def _stripe(deployment: Deployment, now: dt.datetime) -> None:
         customer_id=f"cus_{client.slug}",
         told_at=now,
         card_last4="4242",
+    )
+    band = TopUpBand.objects.for_agency(client.agency).order_by("pk")[0]
+    TopUpOrder.objects.create(
+        agency=client.agency,
+        client=client,
+        workspace=deployment.workspace,
+        band=band,
+        quantity=band.quantity,
+        net=band.price,
+        tax=0,
+        gross=band.price,
+        currency=client.currency,
+        method=TopUpOrder.Method.PAGE,
+        key="left",
+        is_live=False,
+        state=TopUpOrder.State.EXPIRED,
+        ordered_at=now,
+        look_at=now,
     )
     StripeEvent.objects.create(
         event_id=f"evt_{client.slug}",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -11,16 +13,21 @@ from agencyportal.portal import explained, selectors
 from agencyportal.portal.forms import AskForm, BuyForm
 from agencyportal.portal.gifts import gift_rows
 from agencyportal.portal.offers import Offer
+from agencyportal.portal.orders import unpaid_orders
+from agencyportal.portal.paying import Paying
 from agencyportal.portal.purchases import bought_rows
 from agencyportal.portal.tables import GiftTable, PurchaseTable, RequestTable
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
-from billing.models import TopUpBand, TopUpRequest
+from billing import stripe_gateway
+from billing.models import TopUpBand, TopUpOrder, TopUpRequest
 from billing.refusals import RefusedError
 from billing.selectors import balances
 from billing.selectors.explaining import periods_of_grant
 from billing.services.purchases import buy_on_account
 from billing.services.requests import ask_for_top_up
+from billing.services.top_up_orders import begin_payment, place_order
+from billing.stripe_gateway import GatewayError, OffError
 from clients.models import Workspace
 
 RECENT_REQUESTS = 10
@@ -57,6 +64,8 @@ def top_ups(request: HttpRequest, visit: Visit) -> HttpResponse:
             caption=_("Top-ups asked for"),
         ),
         "platform": selectors.platform(),
+        "is_online": stripe_gateway.is_on(),
+        "unpaid": unpaid_orders(visit.client, visit.now),
     }
     return show(request, visit, "portal/top_ups.html", context, section=SECTION)
 
@@ -72,7 +81,7 @@ def offer(request: HttpRequest, visit: Visit, workspace_id: int, band_id: int) -
 @client_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def buy(request: HttpRequest, visit: Visit, workspace_id: int, band_id: int) -> HttpResponse:
-    """Buy a band on account. The same form sent twice is one purchase."""
+    """Buy a band: on account, or to be paid at once. The same form sent twice is one purchase."""
     workspace, found = _offered(visit, workspace_id, band_id)
     if request.method != "POST":  # whoever had to sign in again comes back with GET
         return redirect(found.url)
@@ -81,6 +90,8 @@ def buy(request: HttpRequest, visit: Visit, workspace_id: int, band_id: int) -> 
     if not form.is_valid():
         problem = " ".join(str(error) for errors in form.errors.values() for error in errors)
         return _offer_page(request, visit, workspace, found, problem=problem, status=400)
+    if form.cleaned_data["pay"] in TopUpOrder.Method.values:
+        return _order(request, visit, workspace, found, form)
     try:
         purchase = buy_on_account(
             workspace=workspace,
@@ -93,6 +104,32 @@ def buy(request: HttpRequest, visit: Visit, workspace_id: int, band_id: int) -> 
     except RefusedError as error:
         return _offer_page(request, visit, workspace, found, problem=str(error), status=CONFLICT)
     return redirect("portal:bought", visit.client.pk, purchase.pk)
+
+
+def _order(
+    request: HttpRequest, visit: Visit, workspace: Workspace, found: Offer, form: BuyForm
+) -> HttpResponse:
+    """Order it, and go on to its page, which leads to the payment."""
+    answers = form.cleaned_data
+    try:
+        order = place_order(
+            workspace=workspace,
+            band=found.band,
+            method=answers["pay"],
+            now=visit.now,
+            key=f"portal:{answers['key']}",
+            buyer=visit.user,
+            starts=answers["starts"] or "now",
+            saves_card=answers["save_card"],
+        )
+    except (RefusedError, OffError) as error:
+        return _offer_page(request, visit, workspace, found, problem=str(error), status=CONFLICT)
+    try:
+        begin_payment(order=order, now=visit.now)
+    except GatewayError as error:
+        messages.warning(request, str(error))
+    page = reverse("portal:order", args=[visit.client.pk, order.pk])
+    return redirect(f"{page}?go=pay")
 
 
 @client_page
@@ -182,6 +219,7 @@ def _offer_page(
         "offer": found,
         "problem": problem,
         "buy_form": BuyForm.fresh(),
+        "paying": Paying.of(visit, band=found.band, period=found.period),
         "ask_form": ask_form or AskForm(),
         "waiting": waiting.first(),
         "platform": selectors.platform(),

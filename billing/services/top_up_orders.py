@@ -1,0 +1,366 @@
+"""Buying a top-up that is paid at once, on Stripe's page or by the saved card.
+
+The intent is committed first; Stripe is asked outside of any transaction, with the order's key;
+what came of it is read from Stripe, never assumed: by the page that the buyer comes back to, by
+Stripe's events, and by a tick. All three call `look_at_order`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from decimal import Decimal
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from agencyportal.core.claims import claim
+from agencyportal.core.locks import lock_row
+from agencyportal.core.money import round_money
+from agencyportal.core.periods import local_date
+from billing import stripe_gateway as gateway
+from billing.models import BillingPeriod, TopUpBand, TopUpOrder
+from billing.refusals import RefusedError, refuse_unfit_key
+from billing.scenario import Starts
+from billing.stripe_amounts import UnchargeableError, to_stripe
+from billing.stripe_gateway import (
+    Checkout,
+    CheckoutLine,
+    DeclinedError,
+    GatewayError,
+    Intent,
+    RejectedError,
+)
+from billing.tax import TaxableLine, TaxedDocument, tax_document
+from clients.models import Client, Platform, User, Workspace
+from clients.services import windows
+
+from .caps import make_ready
+from .order_fulfilment import fulfil
+from .purchases import book, period_to_buy_in, refuse_buyer
+from .stripe_customers import customer_of, ensure_customer
+from .tax import rates_in_force, treatment_at
+
+LONGEST_KEY: Final = 200
+PAGE_OPEN_FOR: Final = dt.timedelta(hours=1)
+"""How long Stripe's page can be paid on. Half an hour is Stripe's least."""
+
+ASKED_AGAIN_FOR: Final = dt.timedelta(hours=20)
+"""Stripe knows keys for a day. Until then a charge whose answer was lost is asked for again."""
+
+LOST: Final = (
+    "Nobody knows whether it was charged: Stripe gave no answer for a day. Look for the order's "
+    "number in Stripe's dashboard."
+)
+
+_logger = logging.getLogger(__name__)
+_States = TopUpOrder.State
+
+
+def page_of(order: TopUpOrder) -> str:
+    """The portal's page of an order, to which Stripe sends the buyer back."""
+    return f"{settings.PORTAL_BASE_URL}/portal/{order.client_id}/orders/{order.pk}/"
+
+
+def price_of(*, client: Client, band: TopUpBand, currency: str, now: dt.datetime) -> TaxedDocument:
+    """What a band comes to for a client on the day of ``now``, with tax, as its invoice says it."""
+    platform = Platform.objects.first()
+    today = local_date(now, platform.timezone if platform else "UTC")
+    with translation.override(client.language):
+        treatment = treatment_at(rates_in_force([client], on=today).get(client.pk))
+    return tax_document([TaxableLine(round_money(band.price, currency), treatment)], currency)
+
+
+# --- Ordering --------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def place_order(
+    *,
+    workspace: Workspace,
+    band: TopUpBand,
+    method: str,
+    now: dt.datetime,
+    key: str,
+    buyer: User | None,
+    starts: Starts = "now",
+    saves_card: bool = False,
+) -> TopUpOrder:
+    """Write down that somebody wants to pay for a band; nothing is asked of Stripe yet.
+
+    ``key`` makes one form one order: the same key and band is the order that is there. Raises
+    RefusedError for what could not be bought on account either (`purchases.buy_on_account`), for a
+    price that Stripe cannot charge, and without a saved card where it is to be charged;
+    NotAdmittedError where a cap leaves no room; OffError without Stripe. Locks the workspace's
+    row, then the balances of caps.
+    """
+    gateway.refuse_off()
+    refuse_unfit_key(key, longest=LONGEST_KEY)
+    make_ready(workspace=workspace, now=now)
+    locked = windows.lock_workspace(workspace.pk)
+    if earlier := locked.top_up_orders.select_related("band").filter(key=key).first():
+        if earlier.band_id != band.pk:
+            raise RefusedError(f"This form has ordered {earlier.band} already; open a new one.")
+        return earlier
+    period = period_to_buy_in(locked, band, now)
+    refuse_buyer(band, period, buyer)
+    card_id = _saved_card(locked.client) if method == TopUpOrder.Method.CARD else ""
+    _rehearse(locked, band, period, now, starts, key)
+    price = price_of(client=locked.client, band=band, currency=period.currency, now=now)
+    _refuse_unchargeable(price.gross, period.currency)
+    return TopUpOrder.objects.create(
+        agency_id=locked.agency_id,
+        client_id=locked.client_id,
+        workspace=locked,
+        band=band,
+        quantity=band.quantity,
+        net=price.net,
+        tax=price.tax,
+        gross=price.gross,
+        currency=period.currency,
+        starts=starts,
+        method=method,
+        saves_card=saves_card,
+        card_id=card_id,
+        buyer=buyer,
+        key=key,
+        is_live=settings.STRIPE_LIVE_MODE,
+        ordered_at=now,
+        look_at=now + dt.timedelta(minutes=1),
+        created_at=now,
+    )
+
+
+def _saved_card(client: Client) -> str:
+    customer = customer_of(client)
+    if customer is None or not customer.has_card:
+        raise RefusedError("There is no saved card any more; pay on Stripe's page.")
+    return customer.card_id
+
+
+def _rehearse(
+    locked: Workspace,
+    band: TopUpBand,
+    period: BillingPeriod,
+    now: dt.datetime,
+    starts: Starts,
+    key: str,
+) -> None:
+    """Buy it and take that back: whatever would refuse it after it is paid refuses it now."""
+    savepoint = transaction.savepoint()
+    try:
+        book(
+            locked,
+            band,
+            period,
+            at=now,
+            key=f"rehearsal:{key}"[:LONGEST_KEY],
+            now=now,
+            starts=starts,
+        )
+    finally:
+        transaction.savepoint_rollback(savepoint)
+
+
+def _refuse_unchargeable(gross: Decimal, currency: str) -> None:
+    try:
+        to_stripe(gross, currency)
+    except UnchargeableError as error:
+        raise RefusedError(f"{error} Buy it on account.") from error
+
+
+# --- Paying ----------------------------------------------------------------------------------
+
+
+def begin_payment(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
+    """Ask Stripe for what the order needs: a page to pay on, or a charge of the saved card.
+
+    Safe to repeat: the order's key asks for the same thing. A decline is the order's outcome, not
+    an error. Raises GatewayError where Stripe did not do it, or nobody knows: the tick asks again.
+    """
+    if order.state != _States.PENDING or order.session_id or order.intent_id:
+        return order
+    if order.method == TopUpOrder.Method.CARD:
+        return _charge(order, now)
+    customer = ensure_customer(client=order.client, now=now)
+    page = gateway.open_checkout(
+        customer_id=customer.customer_id,
+        currency=order.currency,
+        lines=_lines(order),
+        description=_description(order),
+        success_url=f"{page_of(order)}?back=paid",
+        cancel_url=f"{page_of(order)}?back=left",
+        expires_at=order.ordered_at + PAGE_OPEN_FOR,
+        language=order.client.language,
+        metadata=_metadata(order),
+        key=f"order:{order.pk}",
+        save_card=order.saves_card,
+    )
+    return _record_page(order, page)
+
+
+def _charge(order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
+    customer = ensure_customer(client=order.client, now=now)
+    try:
+        intent = gateway.charge(
+            customer_id=customer.customer_id,
+            card_id=order.card_id,
+            amount=order.gross,
+            currency=order.currency,
+            description=_description(order),
+            metadata=_metadata(order),
+            key=f"order:{order.pk}",
+            return_url=f"{page_of(order)}?back=paid",
+        )
+    except DeclinedError as error:
+        return _record(order, _States.FAILED, intent_id=error.intent_id, failure=str(error))
+    return _take_in(order, intent, now)
+
+
+def _lines(order: TopUpOrder) -> list[CheckoutLine]:
+    with translation.override(order.client.language):
+        lines = [CheckoutLine(order.band.name, order.net, str(order.workspace))]
+        if order.tax:
+            lines.append(CheckoutLine(_("Tax"), order.tax))
+    return lines
+
+
+def _description(order: TopUpOrder) -> str:
+    return f"{order.band} for {order.workspace}"
+
+
+def _metadata(order: TopUpOrder) -> dict[str, str]:
+    return {"order": str(order.pk), "agency": order.agency.slug, "client": order.client.slug}
+
+
+# --- How it stands ---------------------------------------------------------------------------
+
+
+def look_at_order(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
+    """Read from Stripe how the order's payment stands, and bring the order to it; done twice, it
+    changes nothing. Raises GatewayError where Stripe cannot be read."""
+    if order.state == _States.PAID and not order.trouble:
+        return order
+    if order.session_id and not order.intent_id:
+        opened = gateway.read_checkout(order.session_id)
+        if not opened.intent_id:
+            return _record(order, _States.EXPIRED) if opened.status == "expired" else order
+        return _take_in(order, gateway.read_intent(opened.intent_id), now, opened)
+    if order.intent_id:
+        page = gateway.read_checkout(order.session_id) if order.session_id else None
+        return _take_in(order, gateway.read_intent(order.intent_id), now, page)
+    return order
+
+
+def look_at_open_orders(*, now: dt.datetime, limit: int) -> int:
+    """Look at orders that may have been paid without anybody hearing of it; how many."""
+    looked = 0
+    while looked < limit and (order := _claim(now)) is not None:
+        looked += 1
+        try:
+            _follow_up(order, now)
+        except GatewayError as error:
+            _logger.warning("%s: %s", order, error)
+    return looked
+
+
+def cancel_order(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
+    """Make sure that an order is not paid any more. One that is paid by now stays so. Raises
+    GatewayError."""
+    if order.state != _States.PENDING:
+        return order
+    try:
+        if order.session_id:
+            gateway.close_checkout(order.session_id)
+        elif order.intent_id:
+            gateway.cancel_intent(order.intent_id)
+    except RejectedError:
+        return look_at_order(order=order, now=now)
+    return _record(order, _States.CANCELLED)
+
+
+def take_payment(*, order: TopUpOrder, intent_id: str, now: dt.datetime) -> TopUpOrder:
+    """Look at an order by a payment that somebody found for it at Stripe. Raises RefusedError where
+    the order has another one, or the payment is another order's; GatewayError."""
+    if order.intent_id not in (None, intent_id):
+        raise RefusedError(f"The order has the payment {order.intent_id}.", field="payment")
+    intent = gateway.read_intent(intent_id)
+    if intent.metadata.get("order") != str(order.pk):
+        raise RefusedError(f"The payment {intent_id} is not of this order.", field="payment")
+    return _take_in(order, intent, now)
+
+
+@transaction.atomic
+def close_without_payment(*, order: TopUpOrder) -> None:
+    """End the trouble of an order that nobody was charged for. Raises RefusedError for one that is
+    paid, or in no trouble. Locks the order."""
+    locked = lock_row(TopUpOrder.objects.filter(pk=order.pk))
+    if locked.state != _States.FAILED or not locked.trouble:
+        raise RefusedError("There is no such trouble with this order any more.")
+    locked.trouble = ""
+    locked.save(update_fields=["trouble"])
+
+
+def _claim(now: dt.datetime) -> TopUpOrder | None:
+    if not gateway.is_on():
+        return None
+    due = TopUpOrder.objects.unsettled().filter(look_at__lte=now, is_live=settings.STRIPE_LIVE_MODE)
+    claimed = claim(
+        due.order_by("look_at", "pk"), set={"look_at": now + dt.timedelta(minutes=5)}, limit=1
+    )
+    related = ("workspace", "band", "client__agency", "agency", "buyer")
+    return TopUpOrder.objects.select_related(*related).get(pk=claimed[0]) if claimed else None
+
+
+def _follow_up(order: TopUpOrder, now: dt.datetime) -> None:
+    if order.session_id or order.intent_id:
+        order = look_at_order(order=order, now=now)
+    elif order.method == TopUpOrder.Method.PAGE:
+        _record(order, _States.EXPIRED)  # nobody ever saw a page to pay it on
+    elif now - order.ordered_at < ASKED_AGAIN_FOR:
+        begin_payment(order=order, now=now)
+    else:
+        _record(order, _States.FAILED, trouble=LOST)
+    age = now - order.ordered_at
+    wait = min(max(age / 2, dt.timedelta(minutes=2)), dt.timedelta(hours=6))
+    TopUpOrder.objects.unsettled().filter(pk=order.pk).update(look_at=now + wait)
+
+
+def _take_in(
+    order: TopUpOrder, intent: Intent, now: dt.datetime, page: Checkout | None = None
+) -> TopUpOrder:
+    """Bring an order to how its intent stands."""
+    if intent.is_paid:
+        return fulfil(order_id=order.pk, intent=intent, now=now)
+    failure = intent.failure.words if intent.failure else ""
+    if intent.is_on_its_way:
+        return _record(order, _States.PROCESSING, intent_id=intent.id, pay_url="")
+    if intent.status == "canceled" or (page is not None and page.status == "expired"):
+        ended = _States.EXPIRED if page is not None else _States.CANCELLED
+        return _record(order, ended, intent_id=intent.id, failure=failure, pay_url="")
+    if intent.status == "requires_action":
+        more = {"pay_url": intent.next_url} if page is None else {}
+        return _record(order, _States.PENDING, intent_id=intent.id, **more)
+    if page is not None and page.status == "open":
+        return _record(order, _States.PENDING, intent_id=intent.id, failure=failure)
+    return _record(order, _States.FAILED, intent_id=intent.id, failure=failure, pay_url="")
+
+
+def _record_page(order: TopUpOrder, page: Checkout) -> TopUpOrder:
+    return _record(order, _States.PENDING, session_id=page.id, pay_url=page.url)
+
+
+@transaction.atomic
+def _record(order: TopUpOrder, state: str, **facts: Any) -> TopUpOrder:
+    """Write down how an order stands, unless it is paid already: from there nothing leads back.
+    Locks the order."""
+    locked = lock_row(TopUpOrder.objects.filter(pk=order.pk))
+    if locked.state != _States.PAID:
+        locked.state = state
+        for name, value in facts.items():
+            setattr(locked, name, value or (None if name in ("session_id", "intent_id") else ""))
+        locked.save(update_fields=["state", *facts])
+    return locked
