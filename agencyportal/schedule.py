@@ -30,6 +30,11 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute="7"),
         "options": {"expires": 3600},
     },
+    "forget-stripe-calls": {
+        "task": "billing.tasks.forget_stripe_calls",
+        "schedule": crontab(hour="3", minute="17"),
+        "options": {"expires": 3600},
+    },
     "expire-reservations": _every(15, "billing.tasks.tick_expire_reservations"),
     "follow-policies": _every(15, "billing.tasks.tick_policies"),
     "move-to-versions": _every(60, "billing.tasks.tick_upgrades"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from celery import shared_task
+from django.apps import apps
 from django.utils import timezone
 
 from billing.services.alerts import check_alerts
@@ -144,3 +145,13 @@ def tick_stripe_customers() -> int:
 def tick_stripe_orders() -> int:
     """Look at orders that may have been paid without anybody hearing of it."""
     return look_at_open_orders(now=timezone.now(), limit=STRIPE_ORDERS)
+
+
+@shared_task
+def forget_stripe_calls() -> int:
+    """Delete old calls of Stripe as dj-stripe keeps them, where it is there."""
+    if not apps.is_installed("djstripe"):
+        return 0
+    from billing.services.stripe_endpoint import forget_old_calls
+
+    return forget_old_calls(now=timezone.now())

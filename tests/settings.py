@@ -42,8 +42,6 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: threads then share it the way processes do, with WAL and its waiting.
     DATABASES["default"]["TEST"] = {"NAME": str(PORTAL_DATA_DIR / "test.sqlite3")}
 
-# Its own migrations take longer than the rest of a short run, for tables that nothing here uses.
-MIGRATION_MODULES = {"djstripe": "tests.stripe_tables"}
 STRIPE_SECRET_KEY = ""
 
 # What a request or a service sends to a worker runs at once, and what goes wrong is not swallowed.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 from django.conf import settings
+from django.db.models import Q
 from django.urls import reverse
-from djstripe.models import WebhookEndpoint
+from djstripe.models import WebhookEndpoint, WebhookEventTrigger
 
 from billing import stripe_gateway as gateway
 from billing.refusals import RefusedError
 from billing.stripe_gateway import NotThereError
 from billing.stripe_handlers import handled_types
 
+CALLS_KEPT_FOR: Final = dt.timedelta(days=30)
+REFUSED_CALLS_KEPT_FOR: Final = dt.timedelta(days=1)
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -54,6 +58,15 @@ def keep_endpoint(*, secret: str) -> str:
     row.url = settings.PORTAL_BASE_URL + path_of(row.djstripe_uuid)
     row.save(update_fields=["url"])
     return str(row.url)
+
+
+def forget_old_calls(*, now: dt.datetime) -> int:
+    """Delete what dj-stripe keeps of every call it got, with its headers: after a month, and after
+    a day where the signature was wrong. Events are kept in the inbox. Returns how many."""
+    old = Q(created__lt=now - CALLS_KEPT_FOR)
+    refused = Q(valid=False, created__lt=now - REFUSED_CALLS_KEPT_FOR)
+    deleted, _ = WebhookEventTrigger.objects.filter(old | refused).delete()
+    return int(deleted)
 
 
 def path_of(uuid: object) -> str:

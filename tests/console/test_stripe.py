@@ -10,12 +10,17 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 from django.utils import timezone
-from djstripe.models import WebhookEndpoint
+from djstripe.models import WebhookEndpoint, WebhookEventTrigger
 
-from billing.models import StripeEvent
+from agencyportal.core.periods import quarter_floor
+from billing.models import BalanceEntry, StripeEvent, TopUpOrder, TopUpPurchase
+from billing.services.stripe_endpoint import forget_old_calls
 from billing.services.stripe_inbox import keep_event, process_due_events
+from billing.services.top_up_orders import begin_payment, look_at_order, place_order
 from billing.stripe_handlers import handled_types
-from clients.models import Agency, User
+from clients.models import Agency, UsageUnit, User, Workspace
+from tests.billing.plan_samples import starter
+from tests.billing.story import subscribe
 from tests.stripe_double import StripeDouble
 from tests.stripe_fixtures import SECRET, stripe, stripe_server
 
@@ -117,3 +122,68 @@ def test_without_a_key_and_with_a_wrong_one_it_says_so(
     settings.STRIPE_API_BASE = stripe_server.url
     with pytest.raises(CommandError, match="does not accept STRIPE_SECRET_KEY"):
         said()
+
+
+# --- Orders in trouble -------------------------------------------------------------------------
+
+ORDERS = "/admin/billing/topuporder/"
+
+
+@pytest.fixture
+def troubled(stripe: StripeDouble, acme_support: Workspace, conversation: UsageUnit) -> TopUpOrder:
+    """Paid by Acme, with another amount than was asked for."""
+    now = timezone.now()
+    start = quarter_floor(now - dt.timedelta(days=3))
+    band = subscribe(acme_support, starter(), start).plan_version.top_ups.get()
+    placed = place_order(
+        workspace=acme_support, band=band, method="page", now=now, key="one", buyer=None
+    )
+    placed = begin_payment(order=placed, now=now)
+    intent = stripe.pay(placed.session_id or "")["payment_intent"]
+    stripe.book.rows[intent]["amount_received"] = 5000
+    return look_at_order(order=placed, now=now)
+
+
+def test_trouble_is_on_the_home_page_and_ends_once_it_is_right(
+    stripe: StripeDouble, troubled: TopUpOrder, teammate: User, client: Browser
+) -> None:
+    client.force_login(teammate)
+    assert "Top-ups paid and not granted" in client.get("/admin/").content.decode()
+    assert "the order asks for $60.00" in client.get(f"{ORDERS}?trouble=yes").content.decode()
+    page = f"{ORDERS}{troubled.pk}/look-again/"
+    still = client.post(page, {"key": "one", "payment": ""})
+    assert "It still cannot be granted" in still.content.decode()
+    stripe.last("payment_intent")["amount_received"] = 6000
+    assert client.post(page, {"key": "two", "payment": ""}).status_code == 302
+    assert TopUpPurchase.objects.count() == 1
+    assert "Top-ups paid and not granted" not in client.get("/admin/").content.decode()
+
+
+def test_its_money_is_put_on_the_balance_once(
+    troubled: TopUpOrder, teammate: User, client: Browser
+) -> None:
+    client.force_login(teammate)
+    page = f"{ORDERS}{troubled.pk}/to-balance/"
+    assert "The money is the client" in client.get(page).content.decode()
+    assert client.post(page, {"key": "one"}).status_code == 302
+    again = client.post(page, {"key": "one"})
+    assert "no trouble with this order any more" in again.content.decode()
+    assert BalanceEntry.objects.get().amount == 60
+
+
+def test_an_outsider_finds_no_orders(troubled: TopUpOrder, outsider: User, client: Browser) -> None:
+    client.force_login(outsider)
+    for slug in ("change", "look-again", "to-balance", "nothing-paid"):
+        assert client.post(f"{ORDERS}{troubled.pk}/{slug}/", {"key": "x"}).status_code == 404
+    assert not BalanceEntry.objects.exists()
+
+
+def test_old_calls_are_forgotten(stripe: StripeDouble, settings: Any) -> None:
+    settings.PORTAL_BASE_URL = "https://portal.example"
+    said()
+    now = timezone.now()
+    for days, valid in ((0, False), (2, False), (2, True), (40, True)):
+        call = WebhookEventTrigger.objects.create(remote_ip="127.0.0.1", headers={}, valid=valid)
+        WebhookEventTrigger.objects.filter(pk=call.pk).update(created=now - dt.timedelta(days=days))
+    assert forget_old_calls(now=now) == 2
+    assert WebhookEventTrigger.objects.count() == 2
