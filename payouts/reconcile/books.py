@@ -19,6 +19,7 @@ from .findings import Difference, Finding
 from .invoices import check_invoices
 from .late_usage import check_late_usage
 from .numbers import check_numbers
+from .orders import check_orders
 from .payouts import check_payouts
 from .periods import WorkspaceBooks, check_periods
 from .questions import check_questions
@@ -56,6 +57,7 @@ def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
     yield from (
         ("caps", check_caps(scope)),
         ("invoices", check_invoices(scope)),
+        ("top-up orders", check_orders(scope)),
         ("credit notes", check_credit_notes(scope)),
         ("client balances", check_client_balances(scope)),
         ("numbers", check_numbers()),

@@ -39,7 +39,7 @@ def _table(cursor: Any, name: str) -> dict[str, Any]:
     }
 
 
-def _constraint(name: str, facts: dict[str, Any]) -> dict[str, Any]:
+def _constraint(name: str, facts: Any) -> dict[str, Any]:
     kept = ("columns", "primary_key", "unique", "foreign_key", "check", "index")
     said = {key: facts[key] for key in kept}
     if facts["check"]:

@@ -566,3 +566,6 @@ def test_the_agency_earns_on_it_and_the_books_agree(
     revenue = Earning.objects.get(kind="revenue")
     assert (revenue.amount, revenue.occurred_at) == (60, now)
     assert differences() == []
+    TopUpOrder.objects.update(quantity=400)
+    (found,) = differences()
+    assert "purchase.quantity" in found
