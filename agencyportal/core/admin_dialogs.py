@@ -150,6 +150,11 @@ class Dialog:
         return type(self).preview is not Dialog.preview
 
     @property
+    def first_submit(self) -> str:
+        """What the button says before a preview was shown."""
+        return "Preview" if self.has_preview else self.submit
+
+    @property
     def user(self) -> Any:
         return self.request.user
 

@@ -86,6 +86,11 @@ class RecordPayment(OfInvoice):
         form.fields["amount"].label = f"Amount in {self.row.currency}"
         return form
 
+    @property
+    def first_submit(self) -> str:
+        """Mostly it is done at once, and the button says so."""
+        return self.submit
+
     def preview(self, form: DialogForm) -> list[tuple[str, str]]:
         """Only where it is more than is due: then it is easily a mistake."""
         over = form.cleaned_data["amount"] - self.row.amount_due
