@@ -7,7 +7,6 @@ the same spellings. `tests/clients/plain_recording.py` says the same the long wa
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any, Final
 
 from clients import costing, metering
@@ -16,7 +15,39 @@ from clients.services.measuring import MeasuredEvent
 from clients.submission import TokenUsage, properties_text
 
 _NO_USAGE: Final = TokenUsage()
-_NO_PROPERTIES: Final[Mapping[str, Any]] = {}
+
+COLUMNS: Final = {
+    "unit_id": "bigint",
+    "meter_id": "bigint",
+    "source": "text",
+    "external_id": "text",
+    "body_hash": "text",
+    "occurred_at": "timestamptz",
+    "quantity": "bigint",
+    "subject": "text",
+    "label": "text",
+    "run_id": "text",
+    "provider": "text",
+    "model": "text",
+    "input_tokens": "bigint",
+    "cached_input_tokens": "bigint",
+    "output_tokens": "bigint",
+    "reasoning_tokens": "bigint",
+    "tool_calls": "bigint",
+    "attempts": "integer",
+    "status": "text",
+    "properties": "jsonb",
+    "cost": "bigint",
+    "cost_currency": "text",
+    "cost_payer": "text",
+    "cost_flag": "text",
+    "price_source": "text",
+    "exchange_rate": "bigint",
+    "client_cost": "bigint",
+    "seal": "text",
+    "standing": "text",
+}
+"""The columns of a row, in its order, and how PostgreSQL reads them."""
 
 
 class RowMaker:
@@ -29,79 +60,55 @@ class RowMaker:
         self._naive = naive
         self._amounts: dict[tuple[int | None, int], str | None] = {}
 
-    def row(self, event: MeasuredEvent, standing: str) -> dict[str, Any]:
-        """By column; `properties` is JSON text, amounts are scaled integers."""
-        said, usage, cost = event.submitted, event.submitted.usage or _NO_USAGE, event.cost
-        at = event.occurred_at.isoformat(timespec="microseconds")
-        source, external_id = event.key
-        properties = said.properties or _NO_PROPERTIES
-        row = {
-            "unit_id": event.unit_id,
-            "meter_id": event.meter_id,
-            "source": source,
-            "external_id": external_id,
-            "body_hash": event.body_hash,
-            "occurred_at": self._stored_time(at),
-            "quantity": event.quantity,
-            "subject": said.subject or "",
-            "label": said.label or "",
-            "run_id": said.run_id or "",
-            "provider": said.provider or "",
-            "model": said.model or "",
-            "input_tokens": usage.input_tokens,
-            "cached_input_tokens": usage.cached_input_tokens,
-            "output_tokens": usage.output_tokens,
-            "reasoning_tokens": usage.reasoning_tokens,
-            "tool_calls": usage.tool_calls,
-            "attempts": said.attempts or 1,
-            "status": said.status or "ok",
-            "properties": properties_text(properties).decode() if properties else "{}",
-            "cost": cost.amount,
-            "cost_currency": cost.currency,
-            "cost_payer": event.cost_payer,
-            "cost_flag": cost.flag,
-            "price_source": cost.source,
-            "exchange_rate": cost.exchange_rate,
-            "client_cost": cost.client_amount,
-        }
-        row["seal"] = self._seal(row, at, properties)
-        row["standing"] = standing
-        return row
-
-    def _seal(self, row: dict[str, Any], at: str, properties: Mapping[str, Any]) -> str:
-        # In the order of `seal.SEALED`, which a test holds this to.
-        return digest(
-            [
+    def row(self, event: MeasuredEvent, standing: str) -> tuple[Any, ...]:
+        """In the order of `COLUMNS`; `properties` is JSON text, amounts are scaled integers."""
+        said, usage = event.submitted, event.submitted.usage or _NO_USAGE
+        cost, currency, price_source, flag, rate, client_cost = event.cost
+        at, properties = event.occurred_at.isoformat(timespec="microseconds"), said.properties
+        # What the row and the seal have in common, and in the same order.
+        what = (event.unit_id, event.meter_id, *event.key, event.body_hash)
+        whence = (
+            said.subject or "",
+            said.label or "",
+            said.run_id or "",
+            said.provider or "",
+            said.model or "",
+            usage.input_tokens,
+            usage.cached_input_tokens,
+            usage.output_tokens,
+            usage.reasoning_tokens,
+            usage.tool_calls,
+            said.attempts or 1,
+            said.status or "ok",
+        )
+        priced = (currency, event.cost_payer, flag, price_source)
+        seal = digest(  # in the order of `seal.SEALED`, which a test holds this to
+            (
                 self._workspace_id,
-                row["unit_id"],
-                row["meter_id"],
-                row["source"],
-                row["external_id"],
-                row["body_hash"],
+                *what,
                 at,
                 self._recorded_at,
-                self._spelt(row["quantity"], metering.PLACES),
-                row["subject"],
-                row["label"],
-                row["run_id"],
-                row["provider"],
-                row["model"],
-                row["input_tokens"],
-                row["cached_input_tokens"],
-                row["output_tokens"],
-                row["reasoning_tokens"],
-                row["tool_calls"],
-                row["attempts"],
-                row["status"],
-                spelt_properties(properties) if properties else [],
-                spelt_amount(row["cost"], costing.PLACES),
-                row["cost_currency"],
-                row["cost_payer"],
-                row["cost_flag"],
-                row["price_source"],
-                self._spelt(row["exchange_rate"], costing.PLACES),
-                spelt_amount(row["client_cost"], costing.PLACES),
-            ]
+                self._spelt(event.quantity, metering.PLACES),
+                *whence,
+                spelt_properties(properties) if properties else (),
+                spelt := spelt_amount(cost, costing.PLACES),
+                *priced,
+                self._spelt(rate, costing.PLACES),
+                spelt if client_cost == cost else spelt_amount(client_cost, costing.PLACES),
+            )
+        )
+        return (
+            *what,
+            self._stored_time(at),
+            event.quantity,
+            *whence,
+            properties_text(properties).decode() if properties else "{}",
+            cost,
+            *priced,
+            rate,
+            client_cost,
+            seal,
+            standing,
         )
 
     def _spelt(self, units: int | None, places: int) -> str | None:

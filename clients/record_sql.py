@@ -1,8 +1,9 @@
 """The SQL of recording that the ORM cannot say: set-based inserts and upserts of a whole batch.
 
-Every statement takes its rows as one JSON parameter (`json_sql`). Rows are inserted and locked in
-the order of their keys, the same in every transaction (clients/README.md, "Lock order"). Numbers
-are scaled integers, as stored. Call these inside a transaction.
+Every statement takes its rows as one JSON parameter (`json_sql`), that of events column by column
+(`array_sql`). Rows are inserted and locked in the order of their keys, the same in every
+transaction (clients/README.md, "Lock order"). Numbers are scaled integers, as stored. Call these
+inside a transaction.
 """
 # ruff: noqa: S608  (statements are put together from the constants below, never from data)
 
@@ -15,6 +16,8 @@ from typing import Any, Final
 
 from django.db import connection
 
+from agencyportal.core.prepared import cursor_with_parameters_beside
+from clients import array_sql, event_rows
 from clients.event_rows import RowMaker
 from clients.holding_sql import Held as Held
 from clients.holding_sql import enter_workspaces as enter_workspaces
@@ -29,37 +32,6 @@ from clients.tally import CountedEvent, Tally, WindowSum
 Key = tuple[str, str]
 """(source, external_id)"""
 
-_EVENT_COLUMNS: Final = {
-    "unit_id": "bigint",
-    "meter_id": "bigint",
-    "source": "text",
-    "external_id": "text",
-    "body_hash": "text",
-    "standing": "text",
-    "occurred_at": "timestamptz",
-    "quantity": "bigint",
-    "subject": "text",
-    "label": "text",
-    "run_id": "text",
-    "provider": "text",
-    "model": "text",
-    "input_tokens": "bigint",
-    "cached_input_tokens": "bigint",
-    "output_tokens": "bigint",
-    "reasoning_tokens": "bigint",
-    "tool_calls": "bigint",
-    "attempts": "integer",
-    "status": "text",
-    "properties": "text",
-    "cost": "bigint",
-    "cost_currency": "text",
-    "cost_payer": "text",
-    "cost_flag": "text",
-    "price_source": "text",
-    "exchange_rate": "bigint",
-    "client_cost": "bigint",
-    "seal": "text",
-}
 _KEY_COLUMNS: Final = {"source": "text", "external_id": "text"}
 _QUARTER_KEY: Final = {"unit_id": "bigint", "start": "timestamptz"}
 _DAY_KEY: Final = {"unit_id": "bigint", "day": "date", "label": "text", "model": "text"}
@@ -73,18 +45,23 @@ def insert_events(
 ) -> dict[Key, int]:
     """Insert (event, standing) pairs with distinct keys; ids of those that were new."""
     maker = RowMaker(workspace_id, now, naive=connection.vendor == "sqlite")
-    columns = ", ".join(_EVENT_COLUMNS)
-    values = ", ".join(_stored(name) for name in _EVENT_COLUMNS)
-    rows = _execute(
+    rows = [maker.row(event, standing) for event, standing in events]
+    if not rows:
+        return {}
+    columns = ", ".join(event_rows.COLUMNS)
+    values = ", ".join(f"d.{name}" for name in event_rows.COLUMNS)
+    sql = (
         f"INSERT INTO clients_usageevent (workspace_id, recorded_at, {columns}) "
-        f"SELECT %s, {_cast('timestamptz')}, {values} FROM {_rows(_EVENT_COLUMNS)} WHERE true "
+        f"SELECT %s, {_cast('timestamptz')}, {values} "
+        f"FROM {array_sql.rows(event_rows.COLUMNS)} WHERE true "
         "ORDER BY d.source, d.external_id "
         "ON CONFLICT (workspace_id, source, external_id) DO NOTHING "
-        "RETURNING source, external_id, id",
-        [workspace_id, _instant(now)],
-        [maker.row(event, standing) for event, standing in events],
+        "RETURNING source, external_id, id"
     )
-    return {(source, external_id): pk for source, external_id, pk in rows}
+    with cursor_with_parameters_beside() as cursor:
+        cursor.execute(sql, [workspace_id, _instant(now), *array_sql.parameters(rows)])
+        inserted = cursor.fetchall()
+    return {(source, external_id): pk for source, external_id, pk in inserted}
 
 
 def stored_hashes(workspace_id: int, keys: Iterable[Key]) -> dict[Key, str]:
@@ -99,12 +76,6 @@ def stored_hashes(workspace_id: int, keys: Iterable[Key]) -> dict[Key, str]:
         [workspace_id],
     )
     return {(source, external_id): body_hash for source, external_id, body_hash in rows}
-
-
-def _stored(name: str) -> str:
-    if name == "properties" and connection.vendor == "postgresql":
-        return "d.properties::jsonb"
-    return f"d.{name}"
 
 
 # --- Unique subjects ---------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def spelt_amount(units: int | None, places: int) -> str | None:
         return None
     if units < 0:
         return f"-{spelt_amount(-units, places)}"
-    digits = str(units).rjust(places + 1, "0")
+    digits = f"{units:0{places + 1}}"
     return f"{digits[:-places]}.{digits[-places:]}".rstrip("0").rstrip(".")
 
 
@@ -102,6 +102,8 @@ def _spelt(value: Any) -> Any:
     kind = type(value)
     if kind is str or kind is bool or value is None:  # nearly all of them
         return value
+    if kind is int or kind is Decimal:
+        return {"number": repr(float(value) + 0.0)}
     if isinstance(value, Mapping):
         return spelt_properties(value)
     if isinstance(value, list | tuple):

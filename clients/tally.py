@@ -11,7 +11,7 @@ again: where an earlier event of a subject moves its count.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
@@ -37,6 +37,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     occurred_at: dt.datetime
     label: str
     model: str
+
+
+Counts = tuple[int, int, int, int, int, int, int, int, int, int]
+"""What an event adds to its day beside itself: quantity, errors, retries, tokens in, cached and
+out, tool calls, unpriced, costs of the platform and of the agency."""
 
 
 class CountedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -65,6 +70,22 @@ class CountedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def rank(self) -> tuple[dt.datetime, str, str]:
         """The lowest of a subject stands for it: the earliest, ties by source and id."""
         return (self.place.occurred_at, self.source, self.external_id)
+
+    @property
+    def counts(self) -> Counts:
+        """With its quantity, unless subjects decide about that."""
+        return (
+            0 if self.is_unique else self.quantity,
+            int(self.is_error),
+            self.attempts - 1,
+            self.input_tokens,
+            self.cached_input_tokens,
+            self.output_tokens,
+            self.tool_calls,
+            int(self.is_unpriced),
+            self.platform_cost,
+            self.agency_cost,
+        )
 
 
 class _Sums:
@@ -143,26 +164,42 @@ class Tally:
 
     def add_event(self, event: CountedEvent) -> None:
         """Count an event and its cost, and its quantity unless subjects decide about that."""
-        rows = self._rows(event.place)
+        self.add_events(event.place, [event.counts])
+
+    def add_events(self, place: Place, added: Sequence[Counts]) -> None:
+        """Count events of one window, unit, quarter hour, label and model, by what each adds;
+        ``place`` is any one's."""
+        (
+            quantity,
+            errors,
+            retries,
+            input_tokens,
+            cached_input_tokens,
+            output_tokens,
+            tool_calls,
+            unpriced,
+            platform_cost,
+            agency_cost,
+        ) = map(sum, zip(*added, strict=True))
+        rows, events = self._rows(place), len(added)
         quarter, day = rows.quarter, rows.day
-        quarter.events += 1
-        quarter.platform_cost += event.platform_cost
-        quarter.agency_cost += event.agency_cost
-        day.events += 1
-        day.errors += event.is_error
-        day.retries += event.attempts - 1
-        day.input_tokens += event.input_tokens
-        day.cached_input_tokens += event.cached_input_tokens
-        day.output_tokens += event.output_tokens
-        day.tool_calls += event.tool_calls
-        day.unpriced += event.is_unpriced
-        day.platform_cost += event.platform_cost
-        day.agency_cost += event.agency_cost
-        rows.window.events += 1
-        cost = event.platform_cost + event.agency_cost
-        self.costs[event.place.window_id] = self.costs.get(event.place.window_id, 0) + cost
-        if not event.is_unique:
-            self._add_quantity(rows, event.place.window_id, event.quantity)
+        quarter.events += events
+        quarter.platform_cost += platform_cost
+        quarter.agency_cost += agency_cost
+        day.events += events
+        day.errors += errors
+        day.retries += retries
+        day.input_tokens += input_tokens
+        day.cached_input_tokens += cached_input_tokens
+        day.output_tokens += output_tokens
+        day.tool_calls += tool_calls
+        day.unpriced += unpriced
+        day.platform_cost += platform_cost
+        day.agency_cost += agency_cost
+        rows.window.events += events
+        cost = platform_cost + agency_cost
+        self.costs[place.window_id] = self.costs.get(place.window_id, 0) + cost
+        self._add_quantity(rows, place.window_id, quantity)
 
     def add_quantity(self, place: Place, quantity: int) -> None:
         """Count a scaled quantity at its place; a negative one takes it away again."""
@@ -196,7 +233,7 @@ class Tally:
     def _rows(self, place: Place) -> _Rows:
         """The sums that a place counts in. Every instant of a quarter hour counts in the same
         ones, since no zone's day begins inside it, so that zones are asked once for each."""
-        number = int(place.occurred_at.timestamp() // GRAIN_SECONDS)
+        number = quarter_number(place.occurred_at)
         key = (place.window_id, place.unit_id, number, place.label, place.model)
         found = self._known.get(key)
         if found is None:
@@ -220,6 +257,11 @@ def _at(sums: dict[_Key, _Sum], key: _Key, new: Callable[[], _Sum]) -> _Sum:
     if found is None:
         found = sums[key] = new()
     return found
+
+
+def quarter_number(instant: dt.datetime) -> int:
+    """The same for all instants of a quarter hour."""
+    return int(instant.timestamp() // GRAIN_SECONDS)
 
 
 def earliest_of_subjects(events: Iterable[CountedEvent]) -> dict[tuple[int, str], CountedEvent]:

@@ -54,7 +54,17 @@ class _Rate(NamedTuple):
 class Tariff:
     """A `costing.Price` as integers: every rate counted in one last place, the smallest needed."""
 
-    __slots__ = ("_cached", "_in", "_out", "_per_call", "_reasoning", "_unit", "currency", "source")
+    __slots__ = (
+        "_cached",
+        "_flat",
+        "_in",
+        "_out",
+        "_per_call",
+        "_reasoning",
+        "_unit",
+        "currency",
+        "source",
+    )
 
     def __init__(self, price: Price) -> None:
         self.currency = price.currency
@@ -68,6 +78,7 @@ class Tariff:
         )
         self._per_call = _whole(price.per_call, places + _PER_MILLION)
         self._unit = 10 ** (places + _PER_MILLION)
+        self._flat = self._flat_rates()
 
     def cost_of(
         self,
@@ -79,6 +90,14 @@ class Tariff:
         """What a call of so many tokens costs, not converted, or why that is unknown:
         `costing.call_cost`. Raises ValueError when it is more than can be stored.
         """
+        if self._flat is not None and whole_in is not None and whole_out is not None:
+            each_in, each_cached, each_out, each_reasoning = self._flat
+            total = self._per_call + whole_in * each_in + whole_out * each_out
+            if cached:
+                total += cached * (each_cached - each_in)
+            if reasoning:
+                total += reasoning * (each_reasoning - each_out)
+            return _storable(total * ONE, self._unit), ""
         if gap := self._gap(whole_in, whole_out):
             return None, gap
         size = whole_in or 0
@@ -88,6 +107,14 @@ class Tariff:
             + _side(whole_out or 0, self._out, reasoning, self._reasoning, size)
         )
         return _storable(total * ONE, self._unit), ""
+
+    def _flat_rates(self) -> tuple[int, int, int, int] | None:
+        """In, cached, out, reasoning, where every token of a kind costs the same: nearly always."""
+        rates = (self._in, self._cached or self._in, self._out, self._reasoning or self._out)
+        if any(rate is None or rate.tiers for rate in rates):
+            return None
+        each_in, each_cached, each_out, each_reasoning = (rate.base for rate in rates if rate)
+        return each_in, each_cached, each_out, each_reasoning
 
     def _gap(self, whole_in: int | None, whole_out: int | None) -> Gap:
         if self._in is None:

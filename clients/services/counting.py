@@ -18,7 +18,10 @@ from clients import metering, record_sql
 from clients.models import UsageEvent, UsageWindow, Workspace
 from clients.selectors import corrected_quantities
 from clients.services import cap_balances
-from clients.tally import CountedEvent, Place, Tally, earliest_of_subjects
+from clients.tally import CountedEvent, Counts, Place, Tally, earliest_of_subjects
+
+Gathered = tuple[Place, list[Counts]]
+"""What events add that count in the same rows, and the place of one of them."""
 
 
 class Windows:
@@ -75,22 +78,27 @@ def count_events(
     events: Sequence[CountedEvent],
     windows: Windows | None = None,
     *,
+    plain: Sequence[Gathered] = (),
     is_capped: bool,
 ) -> None:
     """Add newly counted events to the subjects, rollups and windows of their workspace, and where
-    it ``is_capped`` to the balances of the caps over it.
+    it ``is_capped`` to the balances of the caps over it. ``plain``: those that are of no subject,
+    gathered by what they count in.
 
     A change in one of ``windows`` voids what is available in the later ones, since what a period
     leaves is what the next one opens with.
     """
-    if not events:
+    if not events and not plain:
         return
     tally = Tally(workspace.client.timezone, {} if windows is None else windows.zones)
+    for place, added in plain:
+        tally.add_events(place, added)
     for event in events:
         tally.add_event(event)
     _count_subjects(tally, earliest_of_subjects(events))
     if windows is not None:
-        units = {event.place.window_id: event.place.unit_id for event in events}
+        places = [*(place for place, _ in plain), *(event.place for event in events)]
+        units = {place.window_id: place.unit_id for place in places}
         for window_id in [pk for pk in tally.spans if pk in units]:
             for later in windows.after(units[window_id], window_id):
                 tally.void(later)

@@ -96,8 +96,9 @@ def measure_events(
     """
     problems: dict[int, list[Problem]] = {}
     fine: list[tuple[int, SubmittedEvent, bytes]] = []
+    latest = now + MAX_AHEAD
     for index, event in enumerate(events):
-        body = _body_within_limits(event, now)
+        body = _body_within_limits(event, now, latest)
         if isinstance(body, bytes):
             fine.append((index, event, body))
         else:
@@ -117,10 +118,12 @@ def measure_events(
     return measured
 
 
-def _body_within_limits(event: SubmittedEvent, now: dt.datetime) -> bytes | list[Problem]:
+def _body_within_limits(
+    event: SubmittedEvent, now: dt.datetime, latest: dt.datetime
+) -> bytes | list[Problem]:
     """What the event's fingerprint is taken of; instead, everything that no workspace could store
     or count. The limits are read in full only where they are not plainly kept."""
-    if is_fine(event, latest=now + MAX_AHEAD):
+    if is_fine(event, latest=latest):
         try:
             body = canonical_body(event)
         except ValueError:  # half a surrogate pair, which is put into words below

@@ -62,6 +62,8 @@ class PriceBook:
         self._tariffs: dict[
             tuple[str, str], tuple[list[tuple[dt.datetime, Tariff]], ModelInfo | None]
         ] = {}
+        self._constant: dict[tuple[str, str], Tariff | None] = {}
+        """Tariffs of models whose price never depends on the time."""
         self._scaled_rates: dict[str, list[tuple[dt.datetime, int | None]]] = {}
 
     @classmethod
@@ -138,6 +140,9 @@ class PriceBook:
             if tariff is None:
                 return _NO_PRICE
             amount, gap = tariff.cost_of(*_counts(usage))
+            if amount is not None and tariff.currency == self._client_currency:
+                # As `converted` has it, and nearly always so.
+                return ScaledCost(amount, tariff.currency, tariff.source, gap, tariffs.ONE, amount)
             cost = ScaledCost(amount, tariff.currency, tariff.source, gap)
             if amount is None:
                 return cost
@@ -145,6 +150,8 @@ class PriceBook:
 
     def _tariff_of(self, provider: str, model: str, at: dt.datetime) -> Tariff | None:
         """`price_of`, made ready once for all calls of a model that it holds for."""
+        if (provider, model) in self._constant:
+            return self._constant[provider, model]
         known = self._tariffs.get((provider, model))
         if known is None:
             own = [
@@ -157,7 +164,10 @@ class PriceBook:
         for effective_from, tariff in own:
             if effective_from <= at:
                 return tariff
-        return None if listed is None else _listed_tariff(listed, listed.get_prices(at))
+        found = None if listed is None else _listed_tariff(listed, listed.get_prices(at))
+        if not own and (listed is None or not isinstance(listed.prices, list)):
+            self._constant[provider, model] = found
+        return found
 
     def _scaled_rate(self, currency: str, at: dt.datetime) -> int | None:
         """`rate` as it is stored; each row is read, and turned round, once."""

@@ -16,17 +16,18 @@ from django.db import DataError, IntegrityError, transaction
 from clients import costing, record_sql
 from clients.models import CostPayer, UsageEvent, Workspace
 from clients.services.conflicts import note_conflicts
-from clients.services.counting import Windows, count_events
+from clients.services.counting import Gathered, Windows, count_events
 from clients.services.listeners import call_attention
 from clients.services.measuring import MeasuredEvent, distinct, measure_events
 from clients.services.overflow import refuse_overflow
 from clients.submission import MAX_AHEAD, EventsRefused, SubmittedEvent, TokenUsage
-from clients.tally import CountedEvent, Place
+from clients.tally import CountedEvent, Counts, Place, quarter_number
 
 __all__ = ["EventsRefused", "Recorded", "SubmittedEvent", "TokenUsage", "record_events"]
 
 Standing = UsageEvent.Standing
 _ERROR: Final = UsageEvent.Status.ERROR.value
+_PLATFORM: Final = CostPayer.PLATFORM.value
 _NO_USAGE: Final = TokenUsage()
 
 
@@ -79,15 +80,25 @@ def _store(workspace: Workspace, measured: Sequence[MeasuredEvent], now: dt.date
         known = [event for event in fresh if event.key not in inserted]
         hashes = _standing_hashes(workspace, fresh, known)
         counted = [
-            _counted(event, inserted[event.key], window_id)
+            (event, window_id)
             for event, _, window_id in placed
             if window_id is not None and event.key in inserted
         ]
-        count_events(workspace, counted, windows, is_capped=is_capped)
+        count_events(
+            workspace,
+            [
+                _counted(event, inserted[event.key], window_id)
+                for event, window_id in counted
+                if event.is_unique
+            ],
+            windows,
+            plain=_gathered(counted),
+            is_capped=is_capped,
+        )
         conflicts = _conflicts([*known, *repeats], hashes)
         if conflicts:
             note_conflicts(workspace=workspace, events=measured, ids=conflicts, now=now)
-    if watched := windows.watched.intersection(event.place.window_id for event in counted):
+    if watched := windows.watched.intersection(window_id for _, window_id in counted):
         transaction.on_commit(lambda: call_attention(workspace, sorted(watched), now), robust=True)
     return Recorded(
         accepted=len(inserted), duplicates=len(known) + len(repeats), conflicts=conflicts
@@ -134,32 +145,72 @@ def _conflicts(
     return list(dict.fromkeys(conflicts))
 
 
+def _gathered(counted: Iterable[tuple[MeasuredEvent, int]]) -> list[Gathered]:
+    """What events add that are of no subject, by what they count in, without an object for each:
+    the inner loop of recording."""
+    gathered: dict[tuple[int, int, int, str | None, str | None], Gathered] = {}
+    for event, window_id in counted:
+        if event.is_unique:
+            continue
+        said, number = event.submitted, quarter_number(event.occurred_at)
+        key = (window_id, event.unit_id, number, said.label, said.model)
+        found = gathered.get(key)
+        if found is None:
+            found = gathered[key] = _place(event, window_id), []
+        found[1].append(_counts(event))
+    return list(gathered.values())
+
+
+def _place(event: MeasuredEvent, window_id: int) -> Place:
+    return Place(
+        window_id=window_id,
+        unit_id=event.unit_id,
+        occurred_at=event.occurred_at,
+        label=event.submitted.label or "",
+        model=event.submitted.model or "",
+    )
+
+
+def _counts(event: MeasuredEvent) -> Counts:
+    """Its quantity counts, whatever the meter."""
+    said, cost = event.submitted, event.cost
+    usage, nanos = said.usage or _NO_USAGE, cost.client_amount or 0
+    platform_pays = event.cost_payer == _PLATFORM
+    return (
+        event.quantity,
+        int(said.status == _ERROR),
+        (said.attempts or 1) - 1,
+        usage.input_tokens or 0,
+        usage.cached_input_tokens or 0,
+        usage.output_tokens or 0,
+        usage.tool_calls or 0,
+        int(cost.flag in costing.ALARMS),
+        nanos if platform_pays else 0,
+        0 if platform_pays else nanos,
+    )
+
+
 def _counted(event: MeasuredEvent, event_id: int, window_id: int) -> CountedEvent:
-    said, usage, cost = event.submitted, event.submitted.usage or _NO_USAGE, event.cost
-    nanos = cost.client_amount or 0
-    platform_pays = event.cost_payer == CostPayer.PLATFORM
+    """An event of a unique meter."""
+    _, errors, retries, tokens_in, cached, tokens_out, tools, unpriced, platform, agency = _counts(
+        event
+    )
     source, external_id = event.key
     return CountedEvent(
         id=event_id,
         source=source,
         external_id=external_id,
-        place=Place(
-            window_id=window_id,
-            unit_id=event.unit_id,
-            occurred_at=event.occurred_at,
-            label=said.label or "",
-            model=said.model or "",
-        ),
-        subject=said.subject or "" if event.is_unique and event.quantity else None,
+        place=_place(event, window_id),
+        subject=event.submitted.subject or "" if event.quantity else None,
         quantity=event.quantity,
-        is_unique=event.is_unique,
-        attempts=said.attempts or 1,
-        is_error=said.status == _ERROR,
-        input_tokens=usage.input_tokens or 0,
-        cached_input_tokens=usage.cached_input_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
-        tool_calls=usage.tool_calls or 0,
-        is_unpriced=cost.flag in costing.ALARMS,
-        platform_cost=nanos if platform_pays else 0,
-        agency_cost=0 if platform_pays else nanos,
+        is_unique=True,
+        attempts=retries + 1,
+        is_error=bool(errors),
+        input_tokens=tokens_in,
+        cached_input_tokens=cached,
+        output_tokens=tokens_out,
+        tool_calls=tools,
+        is_unpriced=bool(unpriced),
+        platform_cost=platform,
+        agency_cost=agency,
     )
