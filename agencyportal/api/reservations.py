@@ -31,9 +31,9 @@ from billing.services.reservations import (
     release_reservation,
     reserve,
 )
+from clients.listed_prices import LIST_CURRENCY
 from clients.metering import MAX_QUANTITY, PLACES
 from clients.models import UsageUnit, WorkspaceKey
-from clients.services.pricing import LIST_CURRENCY
 from clients.submission import MalformedError, SubmittedEvent, decode, event_from
 
 _object: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)

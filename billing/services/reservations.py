@@ -25,9 +25,10 @@ from billing.models import Reservation
 from billing.refusals import NotAdmittedError, RefusedError
 from billing.selectors.balances import held_by
 from clients.caps import month_of
+from clients.listed_prices import LIST_CURRENCY
 from clients.models import CapBalance, UsageUnit, UsageWindow, Workspace
 from clients.services import windows
-from clients.services.pricing import LIST_CURRENCY, to_client_currency
+from clients.services.pricing import to_client_currency
 
 from . import capacity, spend
 from .attention import attend

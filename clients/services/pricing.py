@@ -10,9 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from decimal import Decimal
-from functools import cache, lru_cache
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
@@ -31,17 +29,13 @@ from clients.costing import (
     inverse_rate,
     reported_cost,
 )
+from clients.listed_prices import LIST_CURRENCY, listed_model, listed_price, listed_tariff
 from clients.models import CostPayer, ExchangeRate, ModelPrice, Workspace
 from clients.submission import TokenUsage
 from clients.tariffs import ScaledCost, Tariff
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
-    from genai_prices.types import ModelPrice as ListedPrice
-
-LIST_CURRENCY: Final = "USD"
-LIST_SOURCE: Final = f"genai-prices {version('genai-prices')}"
-FREE_SUFFIX: Final = ":free"
 
 
 class PriceBook:
@@ -159,12 +153,12 @@ class PriceBook:
                 for override in self._overrides.get(model.lower(), ())
                 if override.provider.lower() in {"", provider.lower()}
             ]
-            known = self._tariffs[provider, model] = own, _listed_model(provider, model)
+            known = self._tariffs[provider, model] = own, listed_model(provider, model)
         own, listed = known
         for effective_from, tariff in own:
             if effective_from <= at:
                 return tariff
-        found = None if listed is None else _listed_tariff(listed, listed.get_prices(at))
+        found = None if listed is None else listed_tariff(listed, listed.get_prices(at))
         if not own and (listed is None or not isinstance(listed.prices, list)):
             self._constant[provider, model] = found
         return found
@@ -330,81 +324,3 @@ def _override_price(row: ModelPrice) -> Price:
         output=Rate(row.output_price),
         cached_input=None if row.cached_input_price is None else Rate(row.cached_input_price),
     )
-
-
-# --- The shipped list --------------------------------------------------------------------------
-
-
-def listed_price(provider: str, model: str, at: dt.datetime) -> Price | None:
-    """The shipped list's price of a model when it was called; None when it has none.
-
-    Some prices depend on the date, some on the time of day, so the instant counts, not the day.
-    """
-    info = _listed_model(provider, model)
-    return None if info is None else _from_list(info, info.get_prices(at))
-
-
-@lru_cache(maxsize=4096)
-def _listed_model(provider: str, model: str) -> ModelInfo | None:
-    # Half a second to import, which commands that price nothing need not wait for.
-    from genai_prices import data, data_snapshot
-
-    # A snapshot of our own: nobody can have replaced it with a fetched one, and what it remembers
-    # about names that callers made up goes with it.
-    snapshot = data_snapshot.DataSnapshot(providers=data.providers, from_auto_update=False)
-    try:
-        return snapshot.find_provider_model(model, None, provider or None, None)[1]
-    except LookupError:
-        return None
-
-
-def _from_list(info: ModelInfo, listed: ListedPrice) -> Price | None:
-    key = id(listed)
-    if key not in _read_prices():
-        _read_prices()[key] = _read_price(info, listed)
-    return _read_prices()[key]
-
-
-@cache
-def _read_prices() -> dict[int, Price | None]:
-    """Prices already read, by the identity of the list's rows, which live as long as we do."""
-    return {}
-
-
-def _listed_tariff(info: ModelInfo, listed: ListedPrice) -> Tariff | None:
-    """`_from_list`, made ready, once for as long as we live."""
-    key = id(listed)
-    if key not in _ready_tariffs():
-        price = _from_list(info, listed)
-        _ready_tariffs()[key] = None if price is None else Tariff(price)
-    return _ready_tariffs()[key]
-
-
-@cache
-def _ready_tariffs() -> dict[int, Tariff | None]:
-    return {}
-
-
-def _read_price(info: ModelInfo, listed: ListedPrice) -> Price | None:
-    prices: dict[str, Any] = {k: v for k, v in vars(listed).items() if v is not None}
-    if not prices:
-        # No price is not a price of zero, except where the name itself promises it.
-        free = Rate(Decimal(0)) if info.id.endswith(FREE_SUFFIX) else None
-        return None if free is None else Price(LIST_CURRENCY, LIST_SOURCE, free, free)
-    return Price(
-        currency=LIST_CURRENCY,
-        source=LIST_SOURCE,
-        input=_rate_of(prices.get("input_mtok")),
-        output=_rate_of(prices.get("output_mtok")),
-        cached_input=_rate_of(prices.get("cache_read_mtok")),
-        reasoning=_rate_of(prices.get("output_reasoning_mtok")),
-        per_call=prices.get("requests_kcount", Decimal(0)) / 1000,
-    )
-
-
-def _rate_of(listed: Any) -> Rate | None:
-    if listed is None:
-        return None
-    if isinstance(listed, Decimal):
-        return Rate(listed)
-    return Rate(listed.base, tuple((tier.start, tier.price) for tier in listed.tiers))

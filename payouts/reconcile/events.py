@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from agencyportal.core.money import exact_arithmetic, round_half_up
 from clients.costing import PLACES, Price, Tokens, call_cost, inverse_rate
+from clients.listed_prices import LIST_SOURCE, listed_price
 from clients.metering import (
     Facts,
     MeterRules,
@@ -30,7 +31,7 @@ from clients.models import (
 )
 from clients.seal import SEALED, seal_of
 from clients.services.counting import Windows
-from clients.services.pricing import LIST_SOURCE, PriceBook, listed_price
+from clients.services.pricing import PriceBook
 
 from .corrections import Corrections, corrections_of
 from .findings import Difference, compare, difference

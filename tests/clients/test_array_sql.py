@@ -22,7 +22,7 @@ class Rows(TestCase):
     def test_come_back_as_given(self, given):
         with cursor_with_parameters_beside() as cursor:
             cursor.execute(
-                f"SELECT d.place, d.said FROM {array_sql.rows(COLUMNS)}",
+                f"SELECT d.place, d.said FROM {array_sql.rows(COLUMNS)}",  # noqa: S608
                 array_sql.parameters(given),
             )
             assert cursor.fetchall() == given

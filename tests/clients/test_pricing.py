@@ -15,8 +15,9 @@ from genai_prices.types import ModelPrice as ListedPrice
 
 from agencyportal.core.money import round_half_up
 from clients.costing import Cost, Tokens, call_cost
+from clients.listed_prices import from_list, listed_price
 from clients.models import CostPayer, ExchangeRate, ModelPrice, Workspace
-from clients.services.pricing import PriceBook, _from_list, listed_price, price_call
+from clients.services.pricing import PriceBook, price_call
 from tests.clients.recorder import at
 
 MILLION = Tokens(1_000_000, 0, 0)
@@ -72,7 +73,7 @@ class TestTheShippedList:
     def test_every_listed_model_costs_what_the_list_itself_computes(self):
         compared = 0
         for info, listed in every_listed_price():
-            price = _from_list(info, listed)
+            price = from_list(info, listed)
             for counts in ((4808, 3000, 10, 5), (300_001, 123, 7_777, 7_000), (7, 0, 0, 0)):
                 cost = None if price is None else call_cost(price, Tokens(*counts))
                 if cost is None or cost.amount is None:

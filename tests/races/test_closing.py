@@ -217,7 +217,7 @@ class TestRecordingDuringAClose:
 class TestAPurchaseDuringAClose:
     def buy_and_close(self, january, monkeypatch) -> list[Any]:
         band = january.plan_version.top_ups.get()
-        pause = Pause(monkeypatch, purchases, "_period_to_buy_in")
+        pause = Pause(monkeypatch, purchases, "period_to_buy_in")
         return at_once(
             lambda: buy_on_account(
                 workspace=january.workspace, band=band, key="k", now=FEBRUARY - HOUR
