@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 
 
@@ -34,6 +35,20 @@ class NotAdmittedError(RefusedError):
         super().__init__(message)
         self.cap = dict(cap or {})
         self.question = dict(question or {})
+
+
+def sent_before(done: str) -> RefusedError:
+    """Of an idempotency key that did something else: forms make their own, which tells nobody
+    anything. ``done``: what it did, as in "bought Small"."""
+    return RefusedError(
+        f"What was sent {done} when it was sent before. For something else, open the form again; "
+        "a program gives each thing a key of its own."
+    )
+
+
+def in_words(instant: dt.datetime) -> str:
+    """An instant as refusals name it: 10 March 2026, 12:00 UTC."""
+    return f"{instant.astimezone(dt.UTC):%-d %B %Y, %H:%M} UTC"
 
 
 def refuse_unfit_key(key: str, *, longest: int) -> None:

@@ -95,7 +95,9 @@ def adjust_balance(
     refuse_unfit_key(key, longest=LONGEST_KEY)
     refuse_unfit_reason(reason)
     if not is_currency(currency):
-        raise RefusedError(f"{currency!r} is no currency.", field="currency")
+        raise RefusedError(
+            f"{currency} is no currency of ISO 4217; name one such as USD.", field="currency"
+        )
     if not amount or amount != round_money(amount, currency):
         raise RefusedError(f"{amount} is no amount of {currency} to adjust by.", field="amount")
     balance = lock_balance(client, currency)

@@ -27,7 +27,7 @@ from billing.models import (
     SubscriptionDiscount,
 )
 from billing.proration import share_of
-from billing.refusals import RefusedError, refuse_unfit_key
+from billing.refusals import RefusedError, refuse_unfit_key, sent_before
 from billing.selectors.discounts import (
     InForce,
     Taken,
@@ -236,7 +236,7 @@ def add_discount(
     earlier = SubscriptionDiscount.objects.filter(key=row.key).first()
     if earlier is not None:
         if any(getattr(earlier, name) != getattr(row, name) for name in _SAID):
-            raise RefusedError(f"The key {key!r} agreed on {earlier} already; use a new one.")
+            raise sent_before(f"agreed on {earlier}")
         return earlier
     _refuse_unfit(row)
     _refuse_closed(subscription, row.effective_at, "effective_at")

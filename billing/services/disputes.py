@@ -15,7 +15,7 @@ from django.db.models import Sum
 from agencyportal.core.locks import lock_row
 from agencyportal.core.money import format_money, round_money
 from billing.models import Dispute, Invoice, InvoiceMovement, Payment, PaymentReversal
-from billing.refusals import RefusedError
+from billing.refusals import RefusedError, in_words
 
 from .reversals import take_back
 from .standing import move, undisputed
@@ -49,7 +49,7 @@ def record_dispute(
     if state not in Dispute.State.values or not provider_id.strip():
         raise RefusedError(f"A dispute has an id and one of the states {Dispute.State.values}.")
     if happened_at > now:
-        raise RefusedError(f"{happened_at.isoformat()} has not come yet.", field="happened_at")
+        raise RefusedError(f"{in_words(happened_at)} has not come yet.", field="happened_at")
     dispute = Dispute.objects.filter(provider_id=provider_id).first()
     if dispute is None:
         dispute = _open(invoice, paid, provider_id, amount, reason, opened_at or happened_at, now)

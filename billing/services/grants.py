@@ -7,9 +7,10 @@ from decimal import Decimal
 
 from django.db import transaction
 
+from agencyportal.core.money import plain
 from agencyportal.core.periods import quarter_ceil, quarter_floor
 from billing.models import CreditGrant
-from billing.refusals import RefusedError, refuse_unfit_key
+from billing.refusals import RefusedError, refuse_unfit_key, sent_before
 from billing.waterfall import DEFAULT_PRIORITY, GrantKind
 from clients.metering import MAX_QUANTITY
 from clients.models import UsageUnit, User, Workspace
@@ -71,9 +72,7 @@ def adjust(
     if earlier is not None:
         # Its time is not compared: by default it is the moment of asking, and that differs.
         if (earlier.unit_id, earlier.quantity, earlier.kind) != (unit.pk, quantity, kind.value):
-            raise RefusedError(
-                f"The key {key!r} has given {earlier.quantity:f} already; use a new one."
-            )
+            raise sent_before(f"gave {plain(earlier.quantity)}")
         return earlier
     _refuse_unfit(grant, kind, now)
     grant.save(force_insert=True)

@@ -9,9 +9,9 @@ from typing import Final
 from django.db import IntegrityError, transaction
 
 from agencyportal.core.locks import lock_row
-from agencyportal.core.money import round_money
+from agencyportal.core.money import format_money, round_money
 from billing.models import BalanceEntry, Invoice, InvoiceMovement, Payment
-from billing.refusals import RefusedError
+from billing.refusals import RefusedError, in_words
 from clients.models import User
 
 from .client_balance import enter, lock_balance
@@ -90,14 +90,13 @@ def record_payment(
 def _same(existing: Payment, asked: Payment) -> Payment:
     if existing.agency_id != asked.agency_id:
         # Nothing about another tenant's payment.
-        raise PaymentConflictError(f"The key {asked.key!r} is taken. Give the payment another.")
+        raise PaymentConflictError("This key is taken. Give the payment another.")
     names = ("invoice_id", "amount", "currency", "method", "reference", "received_at")
-    differing = [name for name in names if getattr(existing, name) != getattr(asked, name)]
-    if differing:
-        said = ", ".join(f"{n.removesuffix('_id')} {getattr(existing, n)}" for n in differing)
+    if any(getattr(existing, name) != getattr(asked, name) for name in names):
+        amount = format_money(existing.amount, existing.currency)
         raise PaymentConflictError(
-            f"The key {asked.key!r} is the payment {existing.pk} with {said}. "
-            "Give a new payment a key of its own."
+            f"What was sent recorded {amount} of {in_words(existing.received_at)} for invoice "
+            f"{existing.invoice} when it was sent before. For another payment, open the form again."
         )
     return existing
 
@@ -117,7 +116,7 @@ def _check(invoice: Invoice, payment: Payment, now: dt.datetime) -> None:
         )
     if payment.received_at > now:
         raise PaymentRefusedError(
-            f"The payment is dated {payment.received_at.isoformat()}, which has not come yet.",
+            f"The payment is dated {in_words(payment.received_at)}, which has not come yet.",
             field="received_at",
         )
     if not payment.key or payment.method not in RECEIVED_BY:

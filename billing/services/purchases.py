@@ -18,7 +18,7 @@ from billing.models import (
     TopUpBand,
     TopUpPurchase,
 )
-from billing.refusals import RefusedError, refuse_unfit_key
+from billing.refusals import RefusedError, refuse_unfit_key, sent_before
 from billing.scenario import Starts
 from billing.selectors.periods import bounds_of
 from billing.simulation import top_up_expiry
@@ -61,9 +61,7 @@ def buy_on_account(
     earlier = locked.purchases.select_related("band").filter(key=key).first()
     if earlier is not None:
         if earlier.band_id != band.pk or (earlier.starts_at is None) != (starts == "now"):
-            raise RefusedError(
-                f"The key {key!r} has bought {earlier.band} already; use a new key for {band}."
-            )
+            raise sent_before(f"bought {earlier.band}")
         return earlier
     period = period_to_buy_in(locked, band, now)
     refuse_buyer(band, period, purchased_by)

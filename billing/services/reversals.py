@@ -23,7 +23,7 @@ from billing.models import (
     Payment,
     PaymentReversal,
 )
-from billing.refusals import RefusedError, refuse_unfit_key
+from billing.refusals import RefusedError, in_words, refuse_unfit_key
 from clients.models import User
 
 from .client_balance import enter, lock_balance, refuse_unfit_reason
@@ -88,7 +88,7 @@ def _check(payment: Payment, amount: Decimal, at: dt.datetime, now: dt.datetime)
             field="amount",
         )
     if at > now:
-        raise RefusedError(f"{at.isoformat()} has not come yet.", field="reversed_at")
+        raise RefusedError(f"{in_words(at)} has not come yet.", field="reversed_at")
 
 
 def take_back(

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from agencyportal.core.money import plain
 from billing.models import CreditGrant, GrantRevocation
-from billing.refusals import RefusedError, refuse_unfit_key
+from billing.refusals import RefusedError, refuse_unfit_key, sent_before
 from billing.selectors.balances import left_of
 from clients.models import User
 from clients.services import windows
@@ -41,9 +41,7 @@ def revoke(
     earlier = GrantRevocation.objects.filter(key=f"revocation:{grant.pk}:{key}").first()
     if earlier is not None:
         if quantity is not None and earlier.quantity != quantity:
-            raise RefusedError(
-                f"The key {key!r} has taken back {plain(earlier.quantity)} already; use a new one."
-            )
+            raise sent_before(f"took back {plain(earlier.quantity)}")
         return earlier
     unused = left_of(grant, now=now)
     _refuse_unfit(quantity, reason.strip(), unused)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.db import transaction
 
 from agencyportal.core.locks import lock_row
+from billing.refusals import in_words
 from clients.models import Agency
 from payouts.models import Earning, PayoutTerms, PlatformFeeRule
 
@@ -76,7 +77,7 @@ def refuse_posted_fees(*, agency: Agency, since: dt.datetime) -> None:
     )
     if posted.exists():
         raise TermsRefusedError(
-            f"The fee of payments since {since.isoformat()} is posted already. "
+            f"The fee of payments since {in_words(since)} is posted already. "
             "Let the rule begin later."
         )
 
@@ -84,7 +85,7 @@ def refuse_posted_fees(*, agency: Agency, since: dt.datetime) -> None:
 def _unchanged(rule: PlatformFeeRule, percent: Decimal) -> PlatformFeeRule:
     if rule.percent != percent:
         raise TermsRefusedError(
-            f"From {rule.effective_from.isoformat()} the fee is {rule.percent} % already. "
+            f"From {in_words(rule.effective_from)} the fee is {rule.percent} % already. "
             "Let another one begin later."
         )
     return rule

@@ -225,7 +225,7 @@ def test_asking_again_agrees_once(acme_support, conversation):
     first = agree(subscription, FEBRUARY, JANUARY)
 
     assert agree(subscription, FEBRUARY, JANUARY + DAY) == first
-    with pytest.raises(RefusedError, match="agreed on Sorry already"):
+    with pytest.raises(RefusedError, match="agreed on Sorry when it was sent before"):
         agree(subscription, FEBRUARY, JANUARY, percent=D(11))
     assert SubscriptionDiscount.objects.count() == 1
 

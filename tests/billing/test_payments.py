@@ -76,7 +76,9 @@ def test_the_same_payment_again_is_the_payment_that_is_there(invoice, pay):
 )
 def test_a_key_with_other_facts_is_refused(invoice, pay, other):
     pay("100.00")
-    with pytest.raises(PaymentConflictError, match="a key of its own"):
+    with pytest.raises(
+        PaymentConflictError, match=r"recorded \$100.00 of 10 March 2026, 11:00 UTC for invoice"
+    ):
         pay(**{"amount": "100.00", **other})
     assert standing(invoice)[1] == Decimal(100)
 
@@ -94,7 +96,7 @@ def test_a_key_of_another_agency_says_nothing_about_its_payment(pay, cedar_suppo
     other = ledger.issued(cedar_support, now=now)
     with pytest.raises(PaymentConflictError) as refused:
         pay("100.00", invoice=other)
-    assert str(refused.value) == "The key 'bank:1' is taken. Give the payment another."
+    assert str(refused.value) == "This key is taken. Give the payment another."
 
 
 def test_more_than_is_due_is_kept_as_the_clients_balance(invoice, pay, acme):

@@ -49,7 +49,7 @@ from billing.services.plans import import_plan
 from billing.services.purchases import buy_on_account
 from billing.services.rendering import render_due
 from billing.services.requests import ask_for_top_up
-from billing.services.reservations import reserve
+from billing.services.reservations import LONGEST_TTL, reserve
 from billing.services.revocations import revoke
 from billing.services.subscriptions import activate, end, ensure_due_periods, keep
 from billing.services.upgrades import begin_upgrade
@@ -360,7 +360,9 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
             **scope,
         )
     for key in ("held", "held too"):
-        reserve(workspace=workspace, unit=unit, quantity=Decimal(3), now=now, key=key)
+        reserve(
+            workspace=workspace, unit=unit, quantity=Decimal(3), now=now, ttl=LONGEST_TTL, key=key
+        )
     _ask(deployment, unit, now)
     _late(workspace, unit, owner, now)
     _alert(deployment, unit, owner, now)
