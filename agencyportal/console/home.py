@@ -15,7 +15,7 @@ from django.utils.timezone import get_current_timezone_name, now
 from agencyportal.core.admin_columns import money
 from agencyportal.core.admin_dialogs import change_url, list_url
 from agencyportal.core.admin_filters import visible
-from agencyportal.core.money import round_money
+from agencyportal.core.money import round_money, whole_percent
 from agencyportal.core.periods import local_date, local_day_start
 from agencyportal.core.rendered import RenderedDocument
 from billing.admin.invoices import overdue
@@ -340,7 +340,7 @@ def _near(ids: list[int]) -> list[dict[str, Any]]:
 
 
 def _percent(window: UsageWindow, whole: Decimal) -> int | None:
-    return int(window.used * 100 / whole) if whole else None
+    return whole_percent(window.used, whole) if whole else None
 
 
 def _requests(request: HttpRequest) -> list[dict[str, Any]]:

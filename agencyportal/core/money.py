@@ -91,6 +91,15 @@ def as_decimal(value: Decimal | int) -> Decimal:
     return number
 
 
+def whole_percent(part: Decimal, whole: Decimal) -> int:
+    """``part`` of ``whole`` in whole percent, half up; what lacks something is never 100. Nothing
+    of nothing is 0."""
+    if not whole:
+        return 0
+    percent = int((part * 100 / whole).quantize(Decimal(1), ROUND_HALF_UP))
+    return 99 if percent == 100 and part < whole else percent
+
+
 def round_half_up(value: Decimal | int, places: int) -> Decimal:
     """``value`` with exactly ``places`` decimal places, halves away from zero; never ``-0``.
 

@@ -24,9 +24,11 @@ from billing.models import (
     CreditNote,
     GrantRevocation,
     Invoice,
+    LineKind,
     OverageQuestion,
     Payment,
     PaymentReversal,
+    PeriodUsage,
     PlanAllowance,
     PlanDiscount,
     PlanFee,
@@ -89,15 +91,26 @@ def periods(client: Client) -> QuerySet[BillingPeriod]:
 
 
 def usage_charged_on(client: Client, invoice: Invoice) -> list[tuple[BillingPeriod, UsageUnit]]:
-    """The periods and units whose overage or top-ups are on an invoice, in its lines' order."""
+    """The periods and units whose overage, late usage or top-ups are on an invoice, in its lines'
+    order; and every unit of a period that lacked its minimum."""
     charges = (
         Charge.objects.for_client(client)
-        .filter(line__invoice=invoice, unit__isnull=False)
+        .filter(line__invoice=invoice)
+        .filter(Q(unit__isnull=False) | Q(kind=LineKind.MINIMUM))
         .select_related("period", "unit")
         .order_by("line__position", "pk")
     )
-    found = {(charge.period_id, charge.unit_id): charge for charge in charges}
-    return [(row.period, row.unit) for row in found.values() if row.unit is not None]
+    rows = list(charges)
+    lacking = {row.period_id for row in rows if row.kind == LineKind.MINIMUM}
+    counted: dict[int, list[UsageUnit]] = defaultdict(list)
+    usage = PeriodUsage.objects.filter(period__in=lacking)  # of none: no query
+    for used in usage.select_related("unit").order_by("pk"):
+        counted[used.period_id].append(used.unit)
+    found: dict[tuple[int, int], tuple[BillingPeriod, UsageUnit]] = {}
+    for row in rows:
+        for unit in counted[row.period_id] if row.unit is None else [row.unit]:
+            found.setdefault((row.period_id, unit.pk), (row.period, unit))
+    return list(found.values())
 
 
 def bands_on_sale(version_ids: Collection[int]) -> dict[int, list[TopUpBand]]:

@@ -19,7 +19,7 @@ from django.utils.translation import ngettext
 
 from agencyportal.core.documents import Span
 from agencyportal.core.formats import Formats
-from agencyportal.core.money import exact_arithmetic, minor_digits, round_half_up
+from agencyportal.core.money import exact_arithmetic, minor_digits, round_half_up, whole_percent
 from agencyportal.core.periods import local_date
 from clients.models import UsageUnit
 
@@ -70,12 +70,8 @@ class Writing(Formats):
         """In whole percent; what is there is never 0%, and what lacks something never 100%."""
         if not whole or not part:
             return self.percent(Decimal(0))
-        percent = (part * 100 / whole).quantize(Decimal(1), ROUND_HALF_UP)
-        if not percent:
-            return f"<{self.percent(Decimal(1))}"
-        if percent == 100 and part < whole:
-            percent = Decimal(99)
-        return self.percent(percent)
+        percent = whole_percent(part, whole)
+        return self.percent(Decimal(percent)) if percent else f"<{self.percent(Decimal(1))}"
 
     def fine_share(self, part: Decimal, whole: Decimal) -> str:
         """``part`` of ``whole`` in percent with one decimal place: for small shares."""

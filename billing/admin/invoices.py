@@ -23,7 +23,6 @@ from billing.models import (
     Charge,
     Invoice,
     InvoiceDocument,
-    InvoiceLine,
     InvoiceTax,
     Payment,
     WriteOff,
@@ -41,6 +40,7 @@ from .invoice_dialogs import (
     UseBalance,
     WriteOffInvoice,
 )
+from .invoice_lines import LineInline
 
 # --- Lists -------------------------------------------------------------------------------------
 
@@ -107,14 +107,6 @@ def standing_words(invoice: Invoice) -> str:
     return standing(invoice)[1]
 
 
-class LineInline(ScopedInline):
-    model = InvoiceLine
-    fields = ("position", "description", "kind", "quantity", "unit_amount", "net", "tax_percent")
-    verbose_name_plural = "lines"
-    show_change_link = False
-    per_page = 50
-
-
 class TaxInline(ScopedInline):
     model = InvoiceTax
     fields = ("category", "percent", "base", "tax", "reason")
@@ -158,7 +150,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
     list_filter = ("state", PaymentStateFilter, FileFilter, "agency", "client", "currency")
     list_select_related = ("client", "agency")
     search_fields = ("number", "client__name", "client__legal_name", "client__slug")
-    search_help_text = "A number, or a client's name."
+    search_help_text = "A number, or a client's name"
     date_hierarchy = "issue_date"
     inlines = (LineInline, TaxInline, PaymentInline, WriteOffInline)
     dialogs: ClassVar[tuple[type[Dialog], ...]] = (

@@ -13,6 +13,7 @@ from unfold.views import ChangeList
 from agencyportal.core.admin import ReadOnlyAdmin
 from agencyportal.core.admin_columns import display, quantity, state, told
 from agencyportal.core.admin_filters import ChoiceFilter
+from agencyportal.core.money import whole_percent
 from billing.models import BillingPeriod, Reservation
 from billing.selectors.explaining import Explanation, explain
 from billing.selectors.limits import NEAR, entitlements, near_limit, running_windows
@@ -65,7 +66,7 @@ def share(window: Any) -> tuple[str, str]:
         return ("over", "no credit") if window.used else ("fine", "–")
     part = window.used / whole
     level = "over" if part > 1 else "near" if part >= NEAR else "fine"
-    return level, f"{part * 100:.0f} %"
+    return level, f"{whole_percent(window.used, whole)} %"
 
 
 @admin.register(UsageWindow)

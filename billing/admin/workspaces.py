@@ -16,6 +16,7 @@ from django.utils.timezone import now
 from agencyportal.core.admin import ScopedInline, extend
 from agencyportal.core.admin_columns import money, quantity
 from agencyportal.core.admin_dialogs import DayField, DialogForm, change_url
+from agencyportal.core.money import whole_percent
 from agencyportal.core.periods import local_date, local_day_start
 from agencyportal.core.powers import Power
 from billing.models import (
@@ -315,7 +316,7 @@ class Shown:
         self.overage = quantity(balance.overage) if balance.overage else ""
         self.promotional = quantity(balance.promotional) if balance.promotional else ""
         self.reserved = quantity(balance.reserved) if balance.reserved else ""
-        self.percent = int(balance.share_used * FULL)
+        self.percent = whole_percent(balance.used, balance.granted)
         self.width = min(self.percent, FULL)
         self.level = "over" if self.percent >= FULL else "near" if self.percent >= NEAR else "fine"
 

@@ -55,11 +55,6 @@ class UnitBalance:
     """Under `ask`, units of overage that are let in until it is answered."""
     asked: Asked | None = None
 
-    @property
-    def share_used(self) -> Decimal:
-        """Used of granted, as a fraction: 1.2 is over by a fifth. Nothing granted: 0."""
-        return self.used / self.granted if self.granted else ZERO
-
 
 def unit_balances(*, workspace: Workspace, now: dt.datetime) -> list[UnitBalance]:
     """Every unit of the package that a workspace is on at ``now``, in the package's order.

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
 
 from agencyportal.core.admin import ScopedInline, ScopedModelAdmin
 from agencyportal.core.admin_columns import state, told
-from agencyportal.core.admin_dialogs import Dialog
 from agencyportal.core.powers import Power, powers_in
 from clients.models import Agency, AgencyMember, Platform, User
-
-from .invitations import InviteMember
 
 ADDRESS = (
     "legal_name",
@@ -54,7 +51,6 @@ class AgencyAdmin(ScopedModelAdmin):
     list_filter = ("country",)
     search_fields = ("name", "legal_name", "slug", "email")
     inlines = (AgencyMemberInline,)
-    dialogs: ClassVar[tuple[type[Dialog], ...]] = (InviteMember,)
     prepopulated_fields = {"slug": ("name",)}
     fieldsets = (
         (None, {"fields": ("name", "slug", "brand_color", "timezone")}),

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
 
 from agencyportal.core.admin import ScopedInline, ScopedModelAdmin
 from agencyportal.core.admin_columns import state
-from agencyportal.core.admin_dialogs import Dialog
 from agencyportal.core.powers import Power
 from clients.models import Client, ClientMember, Workspace
 
 from .agencies import ADDRESS, ROLES, member_email, member_name
-from .invitations import InviteClientMember
 
 
 class WorkspaceInline(ScopedInline):
@@ -42,7 +40,6 @@ class ClientAdmin(ScopedModelAdmin):
     list_select_related = ("agency",)
     search_fields = ("name", "legal_name", "slug", "email", "tax_id", "workspaces__slug")
     inlines = (WorkspaceInline, ClientMemberInline)
-    dialogs: ClassVar[tuple[type[Dialog], ...]] = (InviteClientMember,)
     prepopulated_fields = {"slug": ("name",)}
     fieldsets = (
         (None, {"fields": ("agency", "name", "slug", ("currency", "timezone"), "language")}),

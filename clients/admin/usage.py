@@ -77,7 +77,7 @@ class UsageEventAdmin(ReadOnlyAdmin):
         "label",
         "model__exact",
     )
-    search_help_text = "The id, run, subject or model as reported, or a part of the label."
+    search_help_text = "Id, run, subject, model or label"
     date_hierarchy = "occurred_at"
     ordering = ("-occurred_at", "-pk")
     inlines = (CorrectionInline, ConflictInline)

@@ -41,8 +41,9 @@ def add_member(*, agency: Agency, user: User, role: str) -> AgencyMember:
 def invite_member(*, agency: Agency, email: str, name: str, role: str) -> AgencyMember:
     """Give the person with this address a part in an agency, known here or not.
 
-    Somebody new signs in after choosing a password with "Forgot password?". A member already: as
-    they are, whatever ``role`` says. Raises ValidationError, by field.
+    Somebody new signs in after choosing a password with "Forgot password?"; billing's
+    `services.invitations` tells them. A member already: as they are, whatever ``role`` says.
+    Raises ValidationError, by field.
     """
     user = _person(email, name)
     if not user.is_staff:

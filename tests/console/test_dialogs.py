@@ -27,7 +27,7 @@ from billing.models import (
     TopUpRequest,
 )
 from billing.services.discounts import add_discount
-from clients.models import AgencyMember, ClientMember, WorkspaceKey
+from clients.models import AgencyMember, ClientMember, User, WorkspaceKey
 from clients.services.keys import authenticate
 from tests.console.conftest import Story
 
@@ -426,6 +426,25 @@ def test_an_owner_invites_a_colleague(story: Story, as_owner: Browser, as_manage
     member = AgencyMember.objects.get(user__email="fay@northwind.example")
     assert (member.role, member.user.name) == ("finance", "Fay")
     assert not member.user.has_usable_password()
+    told = Mail.objects.get(key__startswith="invitation:")  # once, however often it is sent
+    assert told.recipients == ["fay@northwind.example"]
+    assert "/accounts/password/reset/" in told.body_text
+    assert "You are invited to Northwind" in told.subject
+
+
+def test_a_client_is_told_whose_portal_it_is_and_who_has_a_password_signs_in(
+    story: Story, as_manager: Browser, teammate: User
+) -> None:
+    teammate.set_password("known")
+    teammate.save()
+    path = f"/admin/clients/client/{story.client.pk}/invite/"
+
+    as_manager.post(path, {"key": KEY, "email": teammate.email, "role": "viewer"})
+
+    told = Mail.objects.get(key__startswith="invitation:client:")
+    assert told.subject == "You are invited to Acme (Northwind)"
+    assert told.client == story.client
+    assert "/accounts/password/reset/" not in told.body_text + told.body_html
 
 
 def test_a_discount_is_a_percentage_or_an_amount(story: Story, as_manager: Browser) -> None:

@@ -169,3 +169,8 @@ def test_money_is_printed_with_the_digits_of_its_currency(amount, currency, loca
 )
 def test_a_unit_price_is_printed_with_all_its_digits(amount: str, text: str):
     assert money.format_unit_price(Decimal(amount), "USD") == text
+
+
+def test_whole_percents_are_rounded_and_never_say_that_all_is_gone():
+    for part, whole, percent in ((1, 3, 33), (2, 3, 67), (995, 1000, 99), (5, 4, 125), (0, 0, 0)):
+        assert money.whole_percent(Decimal(part), Decimal(whole)) == percent

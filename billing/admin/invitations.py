@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from django import forms
 
+from agencyportal.core.admin import extend
 from agencyportal.core.admin_dialogs import Dialog, DialogForm
 from agencyportal.core.powers import Power
-from clients.models import AgencyMember, ClientMember
-from clients.services.people import invite_client_member, invite_member
+from billing.services.invitations import invite_to_agency, invite_to_client
+from clients.models import Agency, AgencyMember, Client, ClientMember
 
-WELCOME = "They choose a password with “Forgot password?” on the sign-in page."
+WELCOME = "They get a mail that says how to sign in."
 
 
 class InvitationForm(DialogForm):
@@ -40,12 +41,16 @@ class InviteMember(Dialog):
     form_class: ClassVar[type[DialogForm]] = AgencyInvitationForm
 
     def explanation(self) -> str:
-        return f"Somebody new can sign in afterwards. {WELCOME}"
+        return WELCOME
 
     def act(self, form: DialogForm) -> str:
         said = form.cleaned_data
-        member = invite_member(
-            agency=self.row, email=said["email"], name=said["name"], role=said["role"]
+        member = invite_to_agency(
+            agency=self.row,
+            email=said["email"],
+            name=said["name"],
+            role=said["role"],
+            now=self.now,
         )
         return f"{member.user.email} is {member.get_role_display()} of {self.row}. {WELCOME}"
 
@@ -68,7 +73,15 @@ class InviteClientMember(Dialog):
 
     def act(self, form: DialogForm) -> str:
         said = form.cleaned_data
-        member = invite_client_member(
-            client=self.row, email=said["email"], name=said["name"], role=said["role"]
+        member = invite_to_client(
+            client=self.row,
+            email=said["email"],
+            name=said["name"],
+            role=said["role"],
+            now=self.now,
         )
         return f"{member.user.email} is {member.get_role_display()} of {self.row}. {WELCOME}"
+
+
+extend(Agency, dialogs=(InviteMember,))
+extend(Client, dialogs=(InviteClientMember,))
