@@ -67,9 +67,10 @@ class LineInline(ScopedInline):
         of_purchase = Concat(Value("purchase:"), Substr(OuterRef("charge__key"), OF_PURCHASE))
         grant = CreditGrant.objects.filter(key=of_purchase)
         late = LateSettlement.objects.filter(charge=OuterRef("charge")).order_by("number")
-        rows: models.QuerySet[Any] = super().get_queryset(request).select_related("charge")
-        return rows.annotate(
+        rows = super().get_queryset(request).select_related("charge")
+        found: models.QuerySet[Any] = rows.annotate(
             usage_id=Subquery(usage.values("pk")[:1]),
             grant_id=Subquery(grant.values("pk")[:1]),
             late_id=Subquery(late.values("pk")[:1]),
         )
+        return found

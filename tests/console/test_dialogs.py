@@ -435,8 +435,6 @@ def test_an_owner_invites_a_colleague(story: Story, as_owner: Browser, as_manage
 def test_a_client_is_told_whose_portal_it_is_and_who_has_a_password_signs_in(
     story: Story, as_manager: Browser, teammate: User
 ) -> None:
-    teammate.set_password("known")
-    teammate.save()
     path = f"/admin/clients/client/{story.client.pk}/invite/"
 
     as_manager.post(path, {"key": KEY, "email": teammate.email, "role": "viewer"})
