@@ -80,8 +80,10 @@ for _part in (
 protect("billing.Alert", mutable=("mail",))
 protect("billing.AlertCrossing")
 
-# What holds changes by the next row, from a date to come.
+# What holds changes by the next row, from its date.
 protect("billing.Cap")
+protect("billing.TaxRate")
+protect("billing.TaxExemption")
 
 # What a client was asked, and what it said.
 protect("billing.OverageQuestion")

@@ -46,6 +46,8 @@ class TaxTreatment:
     category: TaxCategory
     rate: Decimal = ZERO
     reason: str = ""
+    reason_code: str = ""
+    """Of the code list VATEX, where there is one for the reason."""
 
     def __post_init__(self) -> None:
         if self.category is TaxCategory.STANDARD:
@@ -55,7 +57,7 @@ class TaxTreatment:
             raise ValueError(f"category {self.category} has no rate, not {self.rate}%")
         if self.category in WITH_REASON and not self.reason.strip():
             raise ValueError(f"category {self.category} must say why there is no tax")
-        if self.category not in WITH_REASON and self.reason:
+        if self.category not in WITH_REASON and (self.reason or self.reason_code):
             raise ValueError(f"category {self.category} takes no reason for exemption")
 
 
@@ -99,10 +101,11 @@ def tax_document(lines: Iterable[TaxableLine], currency: str) -> TaxedDocument:
     for line in lines:
         group = (line.treatment.category, line.treatment.rate)
         first = treatments.setdefault(group, line.treatment)
-        if first.reason != line.treatment.reason:
+        if first != line.treatment:
             raise ValueError(
                 f"category {first.category} has two reasons: "
-                f"{first.reason!r} and {line.treatment.reason!r}"
+                f"{first.reason!r} {first.reason_code} and "
+                f"{line.treatment.reason!r} {line.treatment.reason_code}"
             )
         rounded = round_money(line.net, currency)
         line_nets.append(rounded)

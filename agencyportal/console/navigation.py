@@ -90,6 +90,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Units", "straighten", "clients_usageunit_changelist"),
             Entry("Margin rules", "tune", "billing_marginrule_changelist"),
             Entry("Tax rates", "gavel", "billing_taxrate_changelist"),
+            Entry("Tax exemptions", "verified", "billing_taxexemption_changelist"),
             Entry("Model prices", "sell", "clients_modelprice_changelist"),
         ),
     ),

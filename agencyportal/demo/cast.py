@@ -60,7 +60,7 @@ HARBOR = DemoAgency(
         "postal_code": "20457",
         "city": "Hamburg",
         "country": "DE",
-        "tax_id": "DE000000000",
+        "tax_id": "DE100000008",
         "email": "hallo@harbor.example",
     },
     fields={"brand_color": "#7a3b12"},

@@ -130,7 +130,7 @@ CEDAR = DemoClient(
         "postal_code": "10119",
         "city": "Berlin",
         "country": "DE",
-        "tax_id": "DE111111111",
+        "tax_id": "DE111111117",
         "email": "rechnung@cedar.example",
     },
     people=(Person("admin@cedar.example", "Clara Vogt", "admin"),),
@@ -148,7 +148,7 @@ LINDEN = DemoClient(
         "postal_code": "28217",
         "city": "Bremen",
         "country": "DE",
-        "tax_id": "DE222222222",
+        "tax_id": "DE222222115",
         "email": "buchhaltung@linden.example",
     },
     workspaces=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -12,9 +12,11 @@ from django.utils.timezone import now
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedForm, ScopedModelAdmin
 from agencyportal.core.admin_columns import quantity, told
 from agencyportal.core.powers import Power
-from billing.models import DocumentSeries, MarginRule, TaxRate
+from billing.models import DocumentSeries, MarginRule, TaxExemption, TaxRate
 from billing.refusals import RefusedError
 from billing.services.margins import add_margin_rule, check_margin_rule
+from billing.services.tax_exemptions import add_tax_exemption
+from clients.models import User
 
 
 @told("Applies to")
@@ -80,7 +82,10 @@ class MarginRuleAdmin(ScopedModelAdmin):
 
 @admin.register(TaxRate)
 class TaxRateAdmin(ScopedModelAdmin):
-    """Tax on what an agency's clients buy, by their country: the platform's to say."""
+    """Tax on what an agency's clients buy, by their country: the platform's to say.
+
+    Another rate is another row, from its date on.
+    """
 
     add_power = Power.OPERATE
     list_display = ("country", "agency", "category", "percent", "effective_from")
@@ -88,7 +93,47 @@ class TaxRateAdmin(ScopedModelAdmin):
     list_select_related = ("agency",)
     search_fields = ("country", "reason")
     ordering = ("country", "-effective_from")
-    fields = (("agency", "country"), ("category", "percent"), "reason", "effective_from")
+    fields = (
+        ("agency", "country"),
+        ("category", "percent"),
+        ("reason", "reason_code"),
+        "effective_from",
+    )
+
+
+@told("Client is", ordering="is_exempt")
+def exempt_or_taxed(row: TaxExemption) -> str:
+    return "Exempt" if row.is_exempt else "Taxed as others"
+
+
+@admin.register(TaxExemption)
+class TaxExemptionAdmin(ScopedModelAdmin):
+    """Clients who pay no tax, by a certificate: the platform's to say. Ended by another row."""
+
+    form = ScopedForm
+    add_power = Power.OPERATE
+    list_display = ("client", exempt_or_taxed, "certificate", "effective_from", "until")
+    list_filter = ("client__agency", "is_exempt")
+    list_select_related = ("client__agency",)
+    search_fields = ("client__name", "certificate", "reason")
+    ordering = ("-effective_from", "-pk")
+    autocomplete_fields = ("client",)
+    fields = (
+        "client",
+        "is_exempt",
+        ("certificate", "reason"),
+        "reason_code",
+        ("effective_from", "until"),
+    )
+
+    def write(
+        self,
+        request: HttpRequest,
+        obj: Any,
+        form: Any,  # noqa: ARG002
+        change: bool,  # noqa: ARG002
+    ) -> None:
+        add_tax_exemption(exemption=obj, created_by=cast(User, request.user))
 
 
 @admin.register(DocumentSeries)

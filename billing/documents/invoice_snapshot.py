@@ -130,6 +130,8 @@ class TaxLine(Frozen, frozen=True, kw_only=True):
     tax: Decimal
     reason: str = ""
     """Why no tax is charged, as the law wants it worded: needed for E, AE, K, G and O."""
+    reason_code: str = ""
+    """The same by the code list VATEX, where that has it (BT-121)."""
 
 
 class AppliedPayment(Frozen, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ from .requests import TopUpRequest
 from .reservations import Reservation
 from .stripe import StripeCustomer, StripeEvent
 from .subscriptions import BillingPeriod, Subscription
-from .tax import TaxCategory, TaxRate
+from .tax import TaxCategory, TaxExemption, TaxRate
 from .upgrades import UpgradeItem, VersionUpgrade
 from .webhooks import (
     WebhookAttempt,
@@ -92,6 +92,7 @@ __all__ = [
     "SubscriptionChange",
     "SubscriptionDiscount",
     "TaxCategory",
+    "TaxExemption",
     "TaxRate",
     "TopUpBand",
     "TopUpOrder",

@@ -96,6 +96,7 @@ class CreditNoteLine(AppendOnlyModel):
     tax_category = models.CharField(max_length=2, choices=TaxCategory.choices)
     tax_percent = QuantityField(default=0)
     tax_reason = models.CharField(max_length=200, blank=True)
+    tax_reason_code = models.CharField(max_length=30, blank=True, default="")
 
     objects = CreditNotePartQuerySet.as_manager()
 
@@ -131,6 +132,7 @@ class CreditNoteTax(AppendOnlyModel):
     category = models.CharField(max_length=2, choices=TaxCategory.choices)
     percent = QuantityField()
     reason = models.CharField(max_length=200, blank=True)
+    reason_code = models.CharField(max_length=30, blank=True, default="")
     base = MoneyField()
     tax = MoneyField()
     currency = CurrencyField()

@@ -256,6 +256,7 @@ class InvoiceLine(AppendOnlyModel):
     tax_category = models.CharField(max_length=2, choices=TaxCategory.choices)
     tax_percent = QuantityField(default=0)
     tax_reason = models.CharField(max_length=200, blank=True)
+    tax_reason_code = models.CharField(max_length=30, blank=True, default="")
 
     objects = InvoicePartQuerySet.as_manager()
 
@@ -284,6 +285,7 @@ class InvoiceTax(AppendOnlyModel):
     category = models.CharField(max_length=2, choices=TaxCategory.choices)
     percent = QuantityField()
     reason = models.CharField(max_length=200, blank=True)
+    reason_code = models.CharField(max_length=30, blank=True, default="")
     base = MoneyField()
     tax = MoneyField()
     credited_base = MoneyField(default=0, help_text="What credit notes took back of it.")

@@ -58,6 +58,7 @@ def freeze_credit_note(
                     base=money(tax.base),
                     tax=money(tax.tax),
                     reason=tax.reason,
+                    reason_code=tax.reason_code,
                 )
                 for tax in taxes
             ),

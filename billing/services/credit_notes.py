@@ -208,16 +208,18 @@ def _parts_of(note: CreditNote, made: Credit) -> tuple[list[CreditNoteLine], lis
             tax_category=row.tax_category,
             tax_percent=row.tax_percent,
             tax_reason=row.tax_reason,
+            tax_reason_code=row.tax_reason_code,
         )
         for position, line in enumerate(made.lines, start=1)
     ]
-    reasons = {Group(line.tax_category, line.tax_percent): line.tax_reason for line in lines}
+    printed_of = {Group(line.tax_category, line.tax_percent): line for line in lines}
     taxes = [
         CreditNoteTax(
             credit_note=note,
             category=tax.group.category,
             percent=tax.group.rate,
-            reason=reasons[tax.group],
+            reason=printed_of[tax.group].tax_reason,
+            reason_code=printed_of[tax.group].tax_reason_code,
             base=tax.base,
             tax=tax.tax,
             currency=note.currency,

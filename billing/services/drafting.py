@@ -23,7 +23,7 @@ from clients.models import Client, Platform
 
 from .batches import in_batches
 from .invoice_pricing import PricedInvoice, price
-from .tax import rates_in_force, treatment_at
+from .tax import treatments_of
 
 _logger = logging.getLogger(__name__)
 
@@ -112,11 +112,11 @@ def price_drafts(
 ) -> list[PricedInvoice]:
     """The figures of invoices dated ``day`` with these charges, in the order of the invoices, with
     texts in the clients' languages. Sets their totals (on the objects: saving is the caller's)."""
-    rates = rates_in_force([invoice.client for invoice, _ in drafts], on=day)
+    treatments = treatments_of([invoice.client for invoice, _ in drafts], on=day)
     priced = []
     for invoice, charges in drafts:
         with translation.override(invoice.client.language):
-            one = price(invoice, charges, treatment_at(rates.get(invoice.client_id)))
+            one = price(invoice, charges, treatments[invoice.client_id])
         invoice.net, invoice.tax, invoice.total = one.net, one.tax, one.total
         priced.append(one)
     return priced
@@ -153,7 +153,14 @@ def write_lines(priced: Sequence[PricedInvoice]) -> None:
 
 def _said_by_line(line: InvoiceLine) -> tuple[object, ...]:
     """What may differ between two lines: the rest is its charge's, which never changes."""
-    return line.charge_id, line.position, line.tax_category, line.tax_percent, line.tax_reason
+    return (
+        line.charge_id,
+        line.position,
+        line.tax_category,
+        line.tax_percent,
+        line.tax_reason,
+        line.tax_reason_code,
+    )
 
 
 def _said_by_tax(tax: InvoiceTax) -> tuple[object, ...]:

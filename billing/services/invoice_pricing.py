@@ -59,6 +59,7 @@ def price(invoice: Invoice, charges: Iterable[Charge], treatment: TaxTreatment) 
             category=subtotal.treatment.category.value,
             percent=subtotal.treatment.rate,
             reason=subtotal.treatment.reason,
+            reason_code=subtotal.treatment.reason_code,
             base=subtotal.net,
             tax=subtotal.tax,
             currency=invoice.currency,
@@ -100,4 +101,5 @@ def _line(invoice: Invoice, position: int, charge: Charge, treatment: TaxTreatme
         tax_category=treatment.category.value,
         tax_percent=treatment.rate,
         tax_reason=treatment.reason,
+        tax_reason_code=treatment.reason_code,
     )

@@ -254,6 +254,7 @@ def _tax(tax: InvoiceTax, money: PrintedMoney) -> TaxLine:
         base=money(tax.base),
         tax=money(tax.tax),
         reason=tax.reason,
+        reason_code=tax.reason_code,
     )
 
 

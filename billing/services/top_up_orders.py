@@ -42,7 +42,7 @@ from .caps import make_ready
 from .order_fulfilment import fulfil
 from .purchases import book, period_to_buy_in, refuse_buyer
 from .stripe_customers import customer_of, ensure_customer
-from .tax import rates_in_force, treatment_at
+from .tax import treatments_of
 
 LONGEST_KEY: Final = 200
 PAGE_OPEN_FOR: Final = dt.timedelta(hours=1)
@@ -69,8 +69,7 @@ def price_of(*, client: Client, band: TopUpBand, currency: str, now: dt.datetime
     """What a band comes to for a client on the day of ``now``, with tax, as its invoice says it."""
     platform = Platform.objects.first()
     today = local_date(now, platform.timezone if platform else "UTC")
-    with translation.override(client.language):
-        treatment = treatment_at(rates_in_force([client], on=today).get(client.pk))
+    treatment = treatments_of([client], on=today)[client.pk]
     return tax_document([TaxableLine(round_money(band.price, currency), treatment)], currency)
 
 

@@ -12,7 +12,6 @@ from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import translation
 
 from agencyportal.core.locks import lock_row
 from agencyportal.core.periods import local_date
@@ -30,7 +29,7 @@ from clients.models import Client, Platform, User
 from .client_balance import refuse_unfit_reason
 from .credit_notes import write_credit_note
 from .drafting import CHARGE_PARTS
-from .tax import rates_in_force, treatment_at
+from .tax import treatments_of
 
 LONGEST_KEY = 150
 
@@ -60,8 +59,7 @@ def waiting_credit(*, client: Client, currency: str, now: dt.datetime) -> Waitin
     if sum((charge.amount for charge in charges), Decimal(0)) >= 0:
         return None
     today = local_date(now, Platform.objects.get().timezone)
-    with translation.override(client.language):
-        treatment = treatment_at(rates_in_force([client], on=today).get(client.pk))
+    treatment = treatments_of([client], on=today)[client.pk]
     lines = (TaxableLine(-charge.amount, treatment) for charge in charges)
     return WaitingCredit(charges, treatment, tax_document(lines, currency))
 
@@ -125,6 +123,7 @@ def _lines(note: CreditNote, waiting: WaitingCredit) -> list[CreditNoteLine]:
             tax_category=waiting.treatment.category.value,
             tax_percent=waiting.treatment.rate,
             tax_reason=waiting.treatment.reason,
+            tax_reason_code=waiting.treatment.reason_code,
         )
         for position, (charge, net) in enumerate(
             zip(waiting.charges, waiting.document.line_nets, strict=True), start=1
@@ -139,6 +138,7 @@ def _taxes(note: CreditNote, waiting: WaitingCredit) -> list[CreditNoteTax]:
             category=subtotal.treatment.category.value,
             percent=subtotal.treatment.rate,
             reason=subtotal.treatment.reason,
+            reason_code=subtotal.treatment.reason_code,
             base=subtotal.net,
             tax=subtotal.tax,
             currency=note.currency,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, RegexValidator
 from django.db import models
 from django.utils.timezone import now
@@ -11,6 +12,7 @@ from django.utils.timezone import now
 from agencyportal.core.fields import CurrencyField, TimeZoneField
 from agencyportal.core.powers import Power
 from agencyportal.core.tenancy import OWN_ROW, ScopedQuerySet, platform_row
+from clients.tax_ids import TaxIdError, normalised_tax_id
 
 from .people import User
 
@@ -41,6 +43,14 @@ class Party(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Write a VAT id as it is printed. Raises ValidationError for one that cannot be right."""
+        super().clean()
+        try:
+            self.tax_id = normalised_tax_id(self.tax_id, self.country)
+        except TaxIdError as error:
+            raise ValidationError({"tax_id": str(error)}) from None
 
     @property
     def printed_name(self) -> str:

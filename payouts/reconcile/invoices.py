@@ -113,7 +113,12 @@ def _taxed(lines: Iterable[InvoiceLine], currency: str) -> TaxedDocument | str:
             [
                 TaxableLine(
                     line.net,
-                    TaxTreatment(TaxCategory(line.tax_category), line.tax_percent, line.tax_reason),
+                    TaxTreatment(
+                        TaxCategory(line.tax_category),
+                        line.tax_percent,
+                        line.tax_reason,
+                        line.tax_reason_code,
+                    ),
                 )
                 for line in lines
                 if line.collected_by == CollectedBy.PLATFORM

@@ -18,6 +18,7 @@ PURE_CORES = (
     "billing.scenario",
     "billing.simulation",
     "billing.tax",
+    "billing.tax_rules",
     "billing.waterfall",
     "clients.costing",
     "clients.metering",

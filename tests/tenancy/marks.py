@@ -42,10 +42,12 @@ UNMARKED = frozenset(
         "prefix",
         "property_name",
         "provider_id",
+        "reason_code",
         "scope_key",
         "seal",
         "secret_hash",
         "sha256",
+        "tax_reason_code",
         "timezone",
         "unit_amount",
     }

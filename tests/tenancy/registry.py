@@ -162,6 +162,7 @@ ADMIN: dict[str, Rights] = {
         )
     ),
     "billing.SubscriptionDiscount": Rights(dialogs=(("end", ACTS),)),
+    "billing.TaxExemption": Rights(adds=OPERATES),
     "billing.TaxRate": Rights(adds=OPERATES),
     "billing.TopUpOrder": Rights(
         dialogs=(

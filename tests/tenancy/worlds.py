@@ -29,6 +29,7 @@ from billing.models import (
     Payment,
     StripeCustomer,
     StripeEvent,
+    TaxExemption,
     TaxRate,
     TopUpBand,
     TopUpOrder,
@@ -52,6 +53,7 @@ from billing.services.requests import ask_for_top_up
 from billing.services.reservations import LONGEST_TTL, reserve
 from billing.services.revocations import revoke
 from billing.services.subscriptions import activate, end, ensure_due_periods, keep
+from billing.services.tax_exemptions import add_tax_exemption
 from billing.services.upgrades import begin_upgrade
 from billing.services.webhooks import rotate_secret, save_endpoint, send_test
 from clients.models import (
@@ -230,6 +232,15 @@ def _deploy(world: World, name: str, zone: str, now: dt.datetime) -> Deployment:
         timezone=zone,
         country="US",
         email=f"billing@{name}.example",
+    )
+    add_tax_exemption(
+        exemption=TaxExemption(
+            client=client,
+            certificate=f"{name} 1",
+            reason="Exempt.",
+            effective_from=dt.date(2099, 1, 1),
+        ),
+        created_by=None,
     )
     workspace = create_workspace(client=client, slug=f"{name}-support", name=f"{name} support")
     admin = _person(f"admin@{name}.example")
