@@ -1,5 +1,5 @@
-"""Killed at any point of closing, drafting, issuing and rendering: what is left is whole, and the
-next process ends where an undisturbed one would have."""
+"""Killed at any point of pricing, closing, drafting, issuing, settling, paying out, rendering and
+sending: what is left is whole, and the next process ends where an undisturbed one would have."""
 
 from __future__ import annotations
 
@@ -26,10 +26,22 @@ from billing.models import (
     Invoice,
     InvoiceDocument,
     InvoiceLine,
+    LateEntry,
+    LateSettlement,
     Mail,
     PeriodUsage,
 )
-from clients.models import Agency, Client, UsageUnit, UsageWindow, Workspace
+from clients.models import (
+    Agency,
+    Client,
+    ModelPrice,
+    UsagePricing,
+    UsageUnit,
+    UsageWindow,
+    Workspace,
+)
+from clients.services.recording import SubmittedEvent, TokenUsage, record_events
+from payouts.models import Earning, Payout, PayoutItem
 from tests.billing.plan_samples import NEW_YORK_2026, allowance, starter
 from tests.billing.story import subscribe, use
 from tests.killed.mortal_run import AS_OF, Death, close_and_issue
@@ -40,6 +52,8 @@ ROOT = Path(__file__).resolve().parents[2]
 JANUARY = NEW_YORK_2026[1]
 SERVICES = "billing.services"
 DEATHS = [
+    Death("clients.services.price_again", "_write", "after"),
+    Death("clients.services.price_again", "_write", "before", 2),  # the first part is priced
     Death(f"{SERVICES}.closing", "make_periods", "after"),
     Death(f"{SERVICES}.closing", "freeze", "after"),
     Death(f"{SERVICES}.closing", "_settle", "after"),  # all is written, nothing is committed
@@ -50,8 +64,14 @@ DEATHS = [
     Death(f"{SERVICES}.invoicing", "take_numbers", "after"),
     Death(f"{SERVICES}.invoicing", "queue_mails", "after"),
     Death(f"{SERVICES}.invoicing", "queue_mails", "after", 2),  # the first batch is issued
+    Death(f"{SERVICES}.late_usage", "settle_unit", "after"),
+    Death(f"{SERVICES}.late_usage", "settle_pending", "after", 2),  # one workspace has settled
+    Death("payouts.services.earnings", "_store", "after"),
+    Death("payouts.services.payouts", "_freeze", "after"),
     Death(f"{SERVICES}.rendering", "store_document", "before"),
     Death(f"{SERVICES}.rendering", "store_document", "after"),  # on disk, and nobody knows
+    Death(f"{SERVICES}.mailing", "_send", "before"),
+    Death(f"{SERVICES}.mailing", "_message", "after"),  # under way, and nobody knows
 ]
 LIVES = Death(f"{SERVICES}.rendering", "store_document", "after", 99)
 
@@ -66,7 +86,13 @@ SAID: dict[Any, tuple[str, ...]] = {
     Invoice: ("number", "client__slug", "state", "net", "tax", "total", "snapshot"),
     InvoiceLine: ("invoice__number", "position", "description", "net", "tax_category"),
     InvoiceDocument: ("invoice__number", "path"),
-    Mail: ("key", "recipients", "subject", "body_text", "state"),
+    Mail: ("key", "recipients", "subject", "body_text"),
+    UsagePricing: ("event__external_id", "workspace__slug", "standing", "client_cost"),
+    LateSettlement: ("workspace__slug", "number", "quantity", "overage_amount"),
+    LateEntry: ("event__external_id", "workspace__slug", "settlement__number"),
+    Earning: ("kind", "workspace__slug", "amount", "occurred_at"),
+    Payout: ("number", "month", "opening", "routed_cost", "amount", "closing"),
+    PayoutItem: ("payout__number", "earning__workspace__slug", "earning__amount"),
     DocumentSeries: ("code", "next_number"),
 }
 
@@ -92,6 +118,21 @@ def month(northwind: Agency, conversation: UsageUnit) -> None:
         )
         subscribe(workspace, plan, JANUARY)
         use(workspace, conversation, JANUARY + dt.timedelta(hours=1), used)
+        unpriced = SubmittedEvent(
+            id="unpriced",
+            unit="conversation",
+            time=JANUARY + dt.timedelta(days=1),
+            model="new-model",
+            usage=TokenUsage(input_tokens=1_000_000, output_tokens=0),
+        )
+        record_events(workspace=workspace, events=[unpriced], now=AS_OF)
+    ModelPrice.objects.create(
+        cost_payer="platform",
+        model="new-model",
+        input_price=2,
+        output_price=2,
+        effective_from=JANUARY,
+    )
 
 
 def undisturbed() -> tuple[dict[str, list[str]], dict[str, bytes]]:
@@ -145,5 +186,7 @@ def test_processes_that_are_killed_leave_what_one_would_have_made(
     stored = [path for path in folder.rglob("*") if path.is_file()]
     assert {str(path.relative_to(folder)): path.read_bytes() for path in stored} == files
     assert {state for (state,) in InvoiceDocument.objects.values_list("state")} == {"rendered"}
+    assert not Mail.objects.filter(attachment_path__in=files).exclude(state="sent").exists()
+    assert Payout.objects.get().routed_cost == 6
     numbers = Invoice.objects.filter(issued_at=AS_OF).order_by("sequence").values_list("sequence")
     assert [number for (number,) in numbers] == list(range(1, len(files) + 1))
