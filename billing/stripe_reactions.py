@@ -6,6 +6,8 @@ import datetime as dt
 
 from billing.models import StripeCustomer, StripeEvent, TopUpOrder
 from billing.services.stripe_customers import read_card, take_saved_card
+from billing.services.stripe_disputes import take_in_dispute
+from billing.services.stripe_refunds import take_in_refund
 from billing.services.top_up_orders import look_at_order
 from billing.stripe_handlers import handles
 
@@ -48,6 +50,25 @@ def settle_order(event: StripeEvent, *, now: dt.datetime) -> str:
         order.intent_id = order.intent_id or event.object_id
     order = look_at_order(order=order, now=now)
     return f"Order {order.pk} is {order.get_state_display().lower()}."
+
+
+@handles("refund.created", "refund.failed", "refund.updated")
+def settle_refund(event: StripeEvent, *, now: dt.datetime) -> str:
+    """Money is on its way back, has arrived there, or has not."""
+    return take_in_refund(refund_id=event.object_id, now=now)
+
+
+@handles(
+    "charge.dispute.closed",
+    "charge.dispute.created",
+    "charge.dispute.funds_reinstated",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.updated",
+)
+def settle_dispute(event: StripeEvent, *, now: dt.datetime) -> str:
+    """A payer's bank asks a payment back, or has decided."""
+    closed_at = event.occurred_at if event.type == "charge.dispute.closed" else now
+    return take_in_dispute(dispute_id=event.object_id, closed_at=closed_at, now=now)
 
 
 @handles(

@@ -23,6 +23,7 @@ from billing.services.rendering import render_due_documents
 from billing.services.reservations import expire_reservations
 from billing.services.stripe_customers import tell_changed_customers
 from billing.services.stripe_inbox import process_due_events, process_event
+from billing.services.stripe_refunds import look_at_pending_refunds, send_refunds
 from billing.services.subscriptions import ensure_due_periods
 from billing.services.top_up_orders import look_at_open_orders
 from billing.services.trial_mail import announce_trial_ends
@@ -37,6 +38,7 @@ RESERVATIONS: Final = 10_000
 STRIPE_CUSTOMERS: Final = 100
 STRIPE_EVENTS: Final = 200
 STRIPE_ORDERS: Final = 100
+STRIPE_REFUNDS: Final = 100
 UPGRADES: Final = 500
 WEBHOOKS: Final = 100
 WORKSPACES: Final = 1000
@@ -145,6 +147,18 @@ def tick_stripe_customers() -> int:
 def tick_stripe_orders() -> int:
     """Look at orders that may have been paid without anybody hearing of it."""
     return look_at_open_orders(now=timezone.now(), limit=STRIPE_ORDERS)
+
+
+@shared_task
+def tick_stripe_refunds() -> int:
+    """Have Stripe pay back what was asked for."""
+    return send_refunds(now=timezone.now(), limit=STRIPE_REFUNDS)
+
+
+@shared_task
+def tick_pending_refunds() -> int:
+    """Look at refunds on their way that nobody has told the end of."""
+    return look_at_pending_refunds(now=timezone.now())
 
 
 @shared_task

@@ -103,8 +103,9 @@ class PayOut(BillingDialog):
 
     def explanation(self) -> str:
         return (
-            "It is taken from the balance now. A bank transfer is made by hand and marked as sent "
-            "afterwards; a refund that fails comes back to the balance."
+            "It is taken from the balance now. What was paid through Stripe is paid back there, "
+            "within a minute or so; a bank transfer is made by hand and marked as sent afterwards. "
+            "A refund that fails comes back to the balance."
         )
 
     def facts(self) -> list[tuple[str, str]]:

@@ -23,8 +23,14 @@ class RefundQuerySet(ScopedQuerySet["Refund"]):
         return self.filter(state=Refund.State.PENDING)
 
     def to_send(self) -> RefundQuerySet:
-        """Those that the provider was not asked for yet."""
-        return self.pending().filter(method=Refund.Method.PROVIDER, provider_id="")
+        """Those that Stripe was not asked for yet, or has not answered about."""
+        return self.pending().filter(
+            method=Refund.Method.PROVIDER, provider_id="", payment__provider_id__startswith="pi_"
+        )
+
+    def on_their_way(self) -> RefundQuerySet:
+        """Those that Stripe has, and has not said the end of."""
+        return self.pending().filter(provider_id__startswith="re_", method=Refund.Method.PROVIDER)
 
 
 class Refund(AppendOnlyModel):

@@ -33,7 +33,7 @@ from .errors import (
     UnreachableError,
 )
 from .intents import cancel_intent, charge, read_intent
-from .refunds import read_dispute, read_refund, refund
+from .refunds import find_refunds, read_dispute, read_refund, refund
 from .values import (
     Account,
     Card,
@@ -75,6 +75,7 @@ __all__ = [
     "close_connections",
     "create_customer",
     "create_endpoint",
+    "find_refunds",
     "forget_card",
     "is_on",
     "open_card_page",

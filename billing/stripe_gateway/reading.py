@@ -97,6 +97,7 @@ def dispute_of(found: stripe.Dispute) -> Dispute:
         currency=currency,
         intent_id=id_of(found.payment_intent),
         charge_id=id_of(found.charge),
+        opened_at=moment(found.created),
         respond_by=moment(due) if due else None,
     )
 

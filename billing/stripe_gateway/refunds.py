@@ -37,6 +37,13 @@ def read_refund(refund_id: str) -> Refund:
         return refund_of(client.v1.refunds.retrieve(refund_id))
 
 
+def find_refunds(intent_id: str) -> list[Refund]:
+    """Whatever went back of a payment, or is on its way; the newest hundred."""
+    with calling() as client:
+        found = client.v1.refunds.list({"payment_intent": intent_id, "limit": 100})
+        return [refund_of(one) for one in found.data]
+
+
 def read_dispute(dispute_id: str) -> Dispute:
     """A dispute as it stands now."""
     with calling() as client:

@@ -150,6 +150,7 @@ class Dispute:
     currency: str
     intent_id: str
     charge_id: str
+    opened_at: dt.datetime
     respond_by: dt.datetime | None = None
 
 
