@@ -5,7 +5,7 @@ on SQLite one JSON list of lists. Numbers are scaled integers, as stored."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,20 +14,35 @@ from django.db import connection
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def rows(columns: Mapping[str, str]) -> str:
-    """A FROM item ``d`` with these columns, read from :func:`parameters`."""
-    if connection.vendor == "postgresql":
-        arrays = ", ".join(f"%s::{kind}[]" for kind in columns.values())
-        return f"unnest({arrays}) AS d({', '.join(columns)})"
-    read = ", ".join(f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(columns))
-    return f"(SELECT {read} FROM json_each(%s)) AS d"
+def given(
+    columns: Mapping[str, str], rows: Sequence[tuple[Any, ...]], shared: Collection[str] = ()
+) -> tuple[str, list[Any]]:
+    """A FROM item ``d`` with these columns, and its parameters; ``rows`` are of its columns, and
+    some. Columns of ``shared`` are sent once where all rows agree, which halves the work for rows
+    of many such; the text of the statement depends on which do, so name those that usually do."""
+    if connection.vendor != "postgresql":
+        read = ", ".join(
+            f"json_extract(value, '$[{n}]') AS {name}" for n, name in enumerate(columns)
+        )
+        return f"(SELECT {read} FROM json_each(%s)) AS d", [_encode(rows).decode()]
+    arrays, same = {}, {}
+    for name, column in zip(columns, zip(*rows, strict=True), strict=True):
+        if name in shared and column.count(column[0]) == len(column):
+            same[name] = column[0]
+        else:
+            arrays[name] = array_text(column)
+    kinds = ", ".join(f"%s::{columns[name]}[]" for name in arrays)
+    item = f"unnest({kinds}) AS of_each({', '.join(arrays)})"
+    if same:
+        once = ", ".join(f"%s::{columns[name]} AS {name}" for name in same)
+        item = f"(SELECT {once}, of_each.* FROM {item}) AS d"
+        return item, [*map(_text, same.values()), *arrays.values()]
+    return item.replace("of_each", "d", 1), list(arrays.values())
 
 
-def parameters(rows: Sequence[tuple[Any, ...]]) -> list[str]:
-    """The parameters that :func:`rows` stands for; ``rows`` are of its columns, and some."""
-    if connection.vendor == "postgresql":
-        return [array_text(column) for column in zip(*rows, strict=True)]
-    return [_encode(rows).decode()]
+def _text(value: str | int | None) -> str | None:
+    """As PostgreSQL reads a value of any kind, whichever the column's is."""
+    return None if value is None else str(value)
 
 
 def array_text(values: Sequence[str | int | None]) -> str:

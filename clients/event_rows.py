@@ -9,6 +9,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
+import msgspec
+
 from clients import costing, metering
 from clients.seal import digest, spelt_amount, spelt_properties, spelt_time
 from clients.services.measuring import MeasuredEvent
@@ -49,6 +51,38 @@ COLUMNS: Final = {
 }
 """The columns of a row, in its order, and how PostgreSQL reads them."""
 
+SHARED: Final = frozenset(
+    {
+        "unit_id",
+        "meter_id",
+        "source",
+        "provider",
+        "reasoning_tokens",
+        "tool_calls",
+        "attempts",
+        "status",
+        "cost_currency",
+        "cost_payer",
+        "cost_flag",
+        "price_source",
+        "exchange_rate",
+        "standing",
+    }
+)
+"""Columns in which the events of a batch usually agree."""
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def _spelt_utc(at: dt.datetime) -> str:
+    """`seal.spelt_time` of an instant that is in UTC, in less than half the time."""
+    text = _encode(at)[1:-2].decode()  # between a quote, and "Z" with a quote
+    return f"{text}+00:00" if len(text) > _TO_SECONDS else f"{text}.000000+00:00"
+
+
+_TO_SECONDS: Final = len("2026-01-31T09:00:00")
+
 
 class RowMaker:
     """Makes the rows of one batch of a workspace, recorded at ``now``."""
@@ -64,7 +98,7 @@ class RowMaker:
         """In the order of `COLUMNS`; `properties` is JSON text, amounts are scaled integers."""
         said, usage = event.submitted, event.submitted.usage or _NO_USAGE
         cost, currency, price_source, flag, rate, client_cost = event.cost
-        at, properties = event.occurred_at.isoformat(timespec="microseconds"), said.properties
+        at, properties = _spelt_utc(event.occurred_at), said.properties
         # What the row and the seal have in common, and in the same order.
         what = (event.unit_id, event.meter_id, *event.key, event.body_hash)
         whence = (

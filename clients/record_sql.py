@@ -50,16 +50,17 @@ def insert_events(
         return {}
     columns = ", ".join(event_rows.COLUMNS)
     values = ", ".join(f"d.{name}" for name in event_rows.COLUMNS)
+    given, parameters = array_sql.given(event_rows.COLUMNS, rows, event_rows.SHARED)
     sql = (
         f"INSERT INTO clients_usageevent (workspace_id, recorded_at, {columns}) "
         f"SELECT %s, {_cast('timestamptz')}, {values} "
-        f"FROM {array_sql.rows(event_rows.COLUMNS)} WHERE true "
+        f"FROM {given} WHERE true "
         "ORDER BY d.source, d.external_id "
         "ON CONFLICT (workspace_id, source, external_id) DO NOTHING "
         "RETURNING source, external_id, id"
     )
     with cursor_with_parameters_beside() as cursor:
-        cursor.execute(sql, [workspace_id, _instant(now), *array_sql.parameters(rows)])
+        cursor.execute(sql, [workspace_id, _instant(now), *parameters])
         inserted = cursor.fetchall()
     return {(source, external_id): pk for source, external_id, pk in inserted}
 

@@ -15,7 +15,9 @@ class Bench:
 
 
 BENCHES: Final = {
-    "ingestion": Bench("tests.bench.ingestion", "batches of events over HTTP"),
+    "ingestion": Bench(
+        "tests.bench.ingestion", "batches of events over HTTP, by the clock and by processor time"
+    ),
     "latency": Bench("tests.bench.latency", "one event a call: p50, p95, p99"),
     "reservations": Bench("tests.bench.reservations", "reserve and commit, hot and spread"),
     "growth": Bench("tests.bench.growth", "at a million events beside ten thousand (--scale 10)"),

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
-import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -19,6 +18,9 @@ from typing import Any, Final
 
 import psycopg
 from django.db import connection
+
+from tests.bench.figures import Stopwatch
+from tests.bench.processors import timed_elsewhere
 
 TABLE: Final = "clients_usageevent"
 WRITERS: Final = {"postgresql": 2, "sqlite": 1}
@@ -57,18 +59,18 @@ class Floor:
         for process in self._processes:
             process.join(30)
 
-    def seconds(self, turn: int, batches: int) -> float:
-        """How long all writers together take for so many new batches."""
+    def measure(self, turn: int, batches: int) -> Stopwatch:
+        """What all writers together take for so many new batches."""
         for number, pipe in enumerate(self._pipes):
             pipe.send((turn, len(range(number, batches, len(self._pipes)))))
         for pipe in self._pipes:  # each has its rows ready
             pipe.recv()
-        started = time.perf_counter()
-        for pipe in self._pipes:
-            pipe.send("go")
-        for pipe in self._pipes:
-            pipe.recv()
-        return time.perf_counter() - started
+        with timed_elsewhere() as watch:
+            for pipe in self._pipes:
+                pipe.send("go")
+            for pipe in self._pipes:
+                pipe.recv()
+        return watch
 
 
 def one_row_writer() -> Callable[[int], None]:

@@ -42,6 +42,10 @@ class Stopwatch:
     wall: float = 0.0
     cpu: float = 0.0
 
+    def add(self, other: Stopwatch) -> None:
+        self.wall += other.wall
+        self.cpu += other.cpu
+
 
 @contextmanager
 def timed() -> Iterator[Stopwatch]:
