@@ -31,6 +31,7 @@ from billing.refusals import RefusedError
 from billing.services.document_files import DamagedDocumentError, read_document
 from billing.services.invoicing import preview_invoice
 
+from .accounting import ExportForm, export_books, may_export
 from .dialogs import INVOICE_STATES
 from .invoice_dialogs import (
     UNPAID,
@@ -175,6 +176,11 @@ class InvoiceAdmin(ReadOnlyAdmin):
         ("Document", {"fields": (file,)}),
     )
     readonly_fields = (due, file, standing_words)
+    list_before_template = "admin/accounting.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        form = ExportForm(auto_id="export_%s") if may_export(request) else None
+        return super().changelist_view(request, {**(extra_context or {}), "export_form": form})
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related("client", "agency").defer("snapshot")
@@ -183,7 +189,9 @@ class InvoiceAdmin(ReadOnlyAdmin):
         def wrap(show: Callable[[HttpRequest, Invoice], HttpResponse]) -> Any:
             return self.admin_site.admin_view(self.reading(show))
 
+        export = self.admin_site.admin_view(export_books)
         return [
+            path("export/", export, name=self._url_name("export")),
             path("<path:object_id>/pdf/", wrap(self.show_pdf), name=self._url_name("pdf")),
             path(
                 "<path:object_id>/preview/", wrap(self.show_preview), name=self._url_name("preview")

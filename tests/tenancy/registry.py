@@ -283,6 +283,7 @@ PAGES: dict[str, Page] = {
     "admin:search": Page(STAFF, posts=None),
     "admin:view_on_site": Page(NOBODY, args=_content, posts=None),
     "admin:app_list": Page(STAFF, args=lambda _deployment: ("billing",), posts=None),
+    "admin:billing_invoice_export": Page(TAKES_MONEY, status=302),
     # Stripe's, who comes with a signature.
     "djstripe:djstripe_webhook_by_uuid": Page(
         EVERYBODY,
