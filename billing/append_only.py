@@ -55,6 +55,10 @@ for _part, _moving in (
         sealed="(SELECT number FROM billing_invoice WHERE id = NEW.invoice_id) IS NOT NULL",
     )
 
+# What was sent: the files by their hashes, once they are made.
+protect("billing.InvoiceDocument", when="OLD.state = 'rendered'")
+protect("billing.CreditNoteDocument", when="OLD.state = 'rendered'")
+
 # A series that is renamed, or deleted and begun again, is a series with gaps.
 protect("billing.DocumentSeries", mutable=("next_number",))
 

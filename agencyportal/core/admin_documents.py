@@ -32,16 +32,28 @@ def document_response(
         return HttpResponse(
             f"This document cannot be shown. {error}", status=500, content_type="text/plain"
         )
-    return pdf_response(content, name)
+    return xml_response(content, name) if name.endswith(".xml") else pdf_response(content, name)
 
 
 def pdf_response(content: bytes, name: str) -> HttpResponse:
     """A PDF to look at in the browser; saved, it has ``name``."""
-    disposition = content_disposition_header(as_attachment=False, filename=name) or "inline"
+    return _response(content, name, "application/pdf", as_attachment=False)
+
+
+def xml_response(content: bytes, name: str) -> HttpResponse:
+    """XML to save, never to be shown by the browser, where it could act as a page of ours."""
+    return _response(content, name, "application/xml", as_attachment=True)
+
+
+def _response(content: bytes, name: str, kind: str, *, as_attachment: bool) -> HttpResponse:
+    disposition = content_disposition_header(as_attachment=as_attachment, filename=name)
     return HttpResponse(
         content,
-        content_type="application/pdf",
-        headers={"Content-Disposition": disposition, "Cache-Control": "private, no-store"},
+        content_type=kind,
+        headers={
+            "Content-Disposition": disposition or "attachment",
+            "Cache-Control": "private, no-store",
+        },
     )
 
 

@@ -51,6 +51,11 @@ class Party(Frozen, frozen=True, kw_only=True):
     """Legal name."""
     address: tuple[str, ...] = ()
     """Lines as printed, without the country."""
+    street: tuple[str, ...] = ()
+    """Of the address, what is neither postal code nor town nor region: for programs that read."""
+    postal_code: str = ""
+    city: str = ""
+    region: str = ""
     country: str = ""
     """ISO 3166-1 alpha-2; printed in the document's language."""
     tax_id: str = ""

@@ -27,6 +27,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from agencyportal.core.hybrid_pdf import (
+    PDF_VARIANT,
+    AttachedInvoice,
+    attach,
+    list_once,
+    srgb_profile,
+)
+
 STATIC = Path(__file__).resolve().parents[2] / "static"
 STYLE_SHEET = STATIC / "documents" / "document.css"
 FONT_FILES = (
@@ -44,18 +52,19 @@ class RefusedAddressError(PdfError):
     """The document asked for something that is neither inline nor one of the packaged files."""
 
 
-def render_pdf(html: str, *, dated: date) -> bytes:
-    """Render one document.
+def render_pdf(html: str, *, dated: date, attached: AttachedInvoice | None = None) -> bytes:
+    """Render one document, as PDF/A-3b: what archives keep.
 
-    `dated` becomes the creation and modification date. Styles come from
+    `dated` becomes the creation and modification date, `attached` goes inside. Styles come from
     `static/documents/document.css` and from the HTML's own `<style>`.
 
     Raises `PdfError` when a native library or a packaged font is missing or an image is broken,
     and `RefusedAddressError` when the HTML refers to anything but `data:` URIs and packaged files.
     """
-    file_identifier = hashlib.sha256(html.encode()).hexdigest()[:32].encode()
+    said = html.encode() + (attached.content if attached else b"")
+    file_identifier = hashlib.sha256(said).hexdigest()[:32].encode()
     with _engine.lock, _fixed_font_time(dated), _no_errors():
-        return _engine.weasy.render(html, dated, file_identifier)
+        return _engine.weasy.render(html, dated, file_identifier, attached)
 
 
 class _Weasy:
@@ -81,15 +90,27 @@ class _Weasy:
                 "restore them from the repository."
             )
 
-    def render(self, html: str, dated: date, file_identifier: bytes) -> bytes:
+    def render(
+        self, html: str, dated: date, file_identifier: bytes, attached: AttachedInvoice | None
+    ) -> bytes:
         from weasyprint.urls import FatalURLFetchingError
 
         source = self._html(string=html, base_url=STYLE_SHEET.as_uri(), url_fetcher=self._fetcher)
         try:
-            document = source.render(font_config=self._fonts, stylesheets=[self._css])
+            document = source.render(
+                font_config=self._fonts, stylesheets=[self._css], pdf_variant=PDF_VARIANT
+            )
             stamp = f"{dated.isoformat()}T00:00:00Z"
             document.metadata.created = document.metadata.modified = stamp
-            pdf: bytes = document.write_pdf(pdf_identifier=file_identifier)
+            if attached:
+                attach(document, attached, dated=dated)
+            document.color_profiles[document.output_intent] = srgb_profile()
+            pdf: bytes = document.write_pdf(
+                pdf_identifier=file_identifier,
+                pdf_variant=PDF_VARIANT,
+                output_intent="as set above",
+                finisher=list_once,
+            )
         except FatalURLFetchingError as error:  # a BaseException: it would end the worker
             raise RefusedAddressError(str(error)) from error
         return pdf

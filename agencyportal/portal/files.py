@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import content_disposition_header
 
 from agencyportal.core.rendered import RenderedDocument
 from agencyportal.portal.visits import Visit, show
-from billing.services.document_files import DamagedDocumentError, read_document
+from billing.services.document_files import (
+    DamagedDocumentError,
+    read_document,
+    read_e_invoice,
+)
 
 SECTION = "invoices"
 UNAVAILABLE = 503
 _logger = logging.getLogger(__name__)
+
+
+class FileKind(NamedTuple):
+    """One of the files that a document has: how it is called, and read."""
+
+    suffix: str
+    content_type: str
+    read: Callable[[Any], bytes]
+
+
+PDF: Final = FileKind("pdf", "application/pdf", read_document)
+XML: Final = FileKind("xml", "application/xml", read_e_invoice)
 
 
 def file_of(
@@ -25,8 +43,10 @@ def file_of(
     title: str,
     page: str,
     again: str,
+    kind: FileKind = PDF,
 ) -> HttpResponse:
-    """The PDF of a document, proved by its hash.
+    """A file of a document, proved by its hash, to be saved and never shown: no file may act as a
+    page of ours.
 
     ``number`` names the file, ``title`` the document; ``page`` is where it can be read without the
     file, ``again`` this very address.
@@ -38,7 +58,7 @@ def file_of(
         why = "failed" if failed else "pending"
     else:
         try:
-            content = read_document(document)
+            content = kind.read(document)
         except DamagedDocumentError:
             _logger.exception("%s cannot be served", number)
             why = "damaged"
@@ -50,9 +70,9 @@ def file_of(
         if why == "pending":
             response["Retry-After"] = "30"
         return response
-    response = HttpResponse(content, content_type="application/pdf")
+    response = HttpResponse(content, content_type=kind.content_type)
     response["Content-Disposition"] = content_disposition_header(
-        as_attachment=True, filename=f"{number}.pdf"
+        as_attachment=True, filename=f"{number}.{kind.suffix}"
     )
     response["X-Content-Type-Options"] = "nosniff"
     return response

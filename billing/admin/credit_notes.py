@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline, extend
 from agencyportal.core.admin_columns import money, told
 from agencyportal.core.admin_dialogs import DialogForm, link
-from agencyportal.core.admin_documents import document_response, words_about
+from agencyportal.core.admin_documents import document_response
 from agencyportal.core.powers import Power
 from agencyportal.core.rendered import RenderedDocument
 from billing.models import (
@@ -25,11 +25,16 @@ from billing.models import (
     CreditNoteTax,
     Invoice,
 )
-from billing.services.document_files import DamagedDocumentError, read_document
+from billing.services.document_files import (
+    DamagedDocumentError,
+    read_document,
+    read_e_invoice,
+)
 from billing.services.waiting_credit import credit_waiting_charges, waiting_credit
 from clients.models import Client
 
 from .dialogs import BillingDialog, ReasonForm
+from .documents import RetryFilesOf, files_in_words
 
 
 class LineInline(ScopedInline):
@@ -49,7 +54,7 @@ class TaxInline(ScopedInline):
 
 @told("PDF")
 def file(note: CreditNote) -> str:
-    return words_about(getattr(note, "document", None))
+    return files_in_words(getattr(note, "document", None))
 
 
 @admin.register(CreditNote)
@@ -71,6 +76,7 @@ class CreditNoteAdmin(ReadOnlyAdmin):
     search_fields = ("number", "invoice__number", "client__name", "reason")
     date_hierarchy = "issue_date"
     inlines = (LineInline, TaxInline)
+    dialogs = (RetryFilesOf,)
     fieldsets = (
         (None, {"fields": (("client", "invoice"), ("issue_date", "created_by"), "reason")}),
         ("Amounts", {"fields": (("net", "tax", "total"), ("to_due", "to_balance", "currency"))}),
@@ -86,13 +92,19 @@ class CreditNoteAdmin(ReadOnlyAdmin):
         def wrap(show: Callable[[HttpRequest, CreditNote], HttpResponse]) -> Any:
             return self.admin_site.admin_view(self.reading(show))
 
-        return [path("<path:object_id>/pdf/", wrap(self.show_pdf), name=self._url_name("pdf"))]
+        return [
+            path("<path:object_id>/pdf/", wrap(self.show_pdf), name=self._url_name("pdf")),
+            path("<path:object_id>/xml/", wrap(self.show_xml), name=self._url_name("xml")),
+        ]
 
     def links(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:  # noqa: ARG002
         document = getattr(obj, "document", None)
         if document is None or document.state != RenderedDocument.State.RENDERED:
             return []
-        return [link("PDF", "download", self.url("pdf", obj))]
+        pdf = link("PDF", "download", self.url("pdf", obj))
+        if not document.has_xml:
+            return [pdf]
+        return [pdf, link("E-invoice (XML)", "data_object", self.url("xml", obj))]
 
     def show_pdf(self, request: HttpRequest, note: CreditNote) -> HttpResponse:  # noqa: ARG002
         """The file of record, proved by its hash."""
@@ -101,6 +113,13 @@ class CreditNoteAdmin(ReadOnlyAdmin):
         ).first()
         return document_response(
             document, read_document, f"{note}.pdf", damaged=DamagedDocumentError
+        )
+
+    def show_xml(self, request: HttpRequest, note: CreditNote) -> HttpResponse:  # noqa: ARG002
+        """The e-invoice of record, proved like the PDF; 404 where there is none."""
+        document = CreditNoteDocument.objects.filter(credit_note=note).with_xml().first()
+        return document_response(
+            document, read_e_invoice, f"{note}.xml", damaged=DamagedDocumentError
         )
 
 

@@ -15,7 +15,7 @@ from django.utils.timezone import localdate, now
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import display, money, told
 from agencyportal.core.admin_dialogs import Dialog, link
-from agencyportal.core.admin_documents import document_response, pdf_response, words_about
+from agencyportal.core.admin_documents import document_response, pdf_response
 from agencyportal.core.admin_filters import ChoiceFilter
 from agencyportal.core.rendered import RenderedDocument
 from billing.documents.invoice import render_invoice_pdf
@@ -28,11 +28,16 @@ from billing.models import (
     WriteOff,
 )
 from billing.refusals import RefusedError
-from billing.services.document_files import DamagedDocumentError, read_document
+from billing.services.document_files import (
+    DamagedDocumentError,
+    read_document,
+    read_e_invoice,
+)
 from billing.services.invoicing import preview_invoice
 
 from .accounting import ExportForm, export_books, may_export
 from .dialogs import INVOICE_STATES
+from .documents import RetryFilesOf, files_in_words
 from .invoice_dialogs import (
     UNPAID,
     CreditInvoice,
@@ -98,9 +103,9 @@ def number(invoice: Invoice) -> str:
     return invoice.number or "Draft"
 
 
-@told("PDF")
+@told("Files")
 def file(invoice: Invoice) -> str:
-    return words_about(getattr(invoice, "document", None))
+    return files_in_words(getattr(invoice, "document", None))
 
 
 @told("State")
@@ -160,6 +165,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
         ResendInvoice,
         CreditInvoice,
         WriteOffInvoice,
+        RetryFilesOf,
     )
     fieldsets = (
         (None, {"fields": (("client", standing_words), ("issue_date", "due_date"), "bill_at")}),
@@ -193,6 +199,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
         return [
             path("export/", export, name=self._url_name("export")),
             path("<path:object_id>/pdf/", wrap(self.show_pdf), name=self._url_name("pdf")),
+            path("<path:object_id>/xml/", wrap(self.show_xml), name=self._url_name("xml")),
             path(
                 "<path:object_id>/preview/", wrap(self.show_preview), name=self._url_name("preview")
             ),
@@ -204,15 +211,23 @@ class InvoiceAdmin(ReadOnlyAdmin):
         document = getattr(obj, "document", None)
         if document is None or document.state != RenderedDocument.State.RENDERED:
             return []
-        return [link("PDF", "download", self.url("pdf", obj))]
+        pdf = link("PDF", "download", self.url("pdf", obj))
+        if not document.has_xml:
+            return [pdf]
+        return [pdf, link("E-invoice (XML)", "data_object", self.url("xml", obj))]
 
     def show_pdf(self, request: HttpRequest, invoice: Invoice) -> HttpResponse:  # noqa: ARG002
         """The file of record, proved by its hash."""
-        document = InvoiceDocument.objects.filter(
-            invoice=invoice, state=RenderedDocument.State.RENDERED
-        ).first()
+        document = InvoiceDocument.objects.filter(invoice=invoice).rendered().first()
         return document_response(
             document, read_document, f"{invoice}.pdf", damaged=DamagedDocumentError
+        )
+
+    def show_xml(self, request: HttpRequest, invoice: Invoice) -> HttpResponse:  # noqa: ARG002
+        """The e-invoice of record, proved like the PDF; 404 where there is none."""
+        document = InvoiceDocument.objects.filter(invoice=invoice).with_xml().first()
+        return document_response(
+            document, read_e_invoice, f"{invoice}.xml", damaged=DamagedDocumentError
         )
 
     def show_preview(self, request: HttpRequest, invoice: Invoice) -> HttpResponse:  # noqa: ARG002
@@ -275,21 +290,3 @@ class ChargeAdmin(ReadOnlyAdmin):
             .get_queryset(request)
             .select_related(*related, "line__invoice__client", "credit_line__credit_note")
         )
-
-
-@admin.register(InvoiceDocument)
-class InvoiceDocumentAdmin(ReadOnlyAdmin):
-    """The PDFs of issued invoices: made by the schedule, proved by their hashes."""
-
-    list_display = ("invoice", "state", "size", "attempts", "rendered_at", "error")
-    list_filter = ("state",)
-    list_select_related = ("invoice__client",)
-    search_fields = ("invoice__number", "invoice__client__name")
-    fields = (
-        ("invoice", "state"),
-        ("path", "size"),
-        "sha256",
-        ("attempts", "claimed_at"),
-        "rendered_at",
-        "error",
-    )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from agencyportal.core.hybrid_pdf import AttachedInvoice
 from agencyportal.core.pdf import render_pdf
 from agencyportal.core.printing import in_language_of, render_document
 from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.documents.invoice_view import InvoiceView
+from billing.e_invoice import e_invoice_xml, gaps
 
 StoredInvoice = InvoiceSnapshot | Mapping[str, Any]
 
@@ -30,14 +33,36 @@ def render_invoice_html(snapshot: StoredInvoice) -> str:
         )
 
 
-def render_invoice_pdf(snapshot: StoredInvoice) -> bytes:
-    """The invoice as PDF: the same bytes for the same snapshot, dated with its day of issue.
+@dataclass(frozen=True, slots=True)
+class InvoiceFiles:
+    """What is kept of one document: the PDF, and the e-invoice that is also inside of it.
+
+    Without an e-invoice ``xml`` is empty and ``gaps`` say why.
+    """
+
+    pdf: bytes
+    xml: bytes
+    gaps: tuple[str, ...] = ()
+
+
+def render_invoice(snapshot: StoredInvoice) -> InvoiceFiles:
+    """PDF and e-invoice: the same bytes for the same snapshot, dated with its day of issue.
 
     Takes a second for a page, so never inside a transaction. Raises `SnapshotError`, and `PdfError`
     when this machine cannot render.
     """
     invoice = _read(snapshot)
-    return render_pdf(render_invoice_html(invoice), dated=invoice.issue_date)
+    missing = tuple(gaps(invoice))
+    xml = b"" if missing else e_invoice_xml(invoice)
+    attached = AttachedInvoice(content=xml, description=invoice.number) if xml else None
+    html = render_invoice_html(invoice)
+    pdf = render_pdf(html, dated=invoice.issue_date, attached=attached)
+    return InvoiceFiles(pdf=pdf, xml=xml, gaps=missing)
+
+
+def render_invoice_pdf(snapshot: StoredInvoice) -> bytes:
+    """The PDF alone; see `render_invoice`. A draft's has no e-invoice inside."""
+    return render_invoice(snapshot).pdf
 
 
 def _read(snapshot: StoredInvoice) -> InvoiceSnapshot:

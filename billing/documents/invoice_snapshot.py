@@ -222,7 +222,7 @@ class InvoiceSnapshot(Snapshot, frozen=True, kw_only=True):
                 f"Invoice snapshot of schema {self.schema}; this version prints {SCHEMA}."
             )
         self._check_totals()
-        must_be_printable(self.currency, self._amounts())
+        must_be_printable(self.currency, self.amounts())
 
     def _check_totals(self) -> None:
         totals = self.totals
@@ -231,7 +231,7 @@ class InvoiceSnapshot(Snapshot, frozen=True, kw_only=True):
         must_add_up("The tax total", totals.tax, (tax.tax for tax in self.taxes))
         must_add_up("The amount already paid", totals.paid, (p.amount for p in self.payments))
 
-    def _amounts(self) -> Iterator[Decimal]:
+    def amounts(self) -> Iterator[Decimal]:
         """Every amount that is printed in the currency's digits."""
         for section in self.sections:
             yield from (line.net for line in section.lines)

@@ -6,6 +6,7 @@ from .caps import Cap
 from .credit_notes import CreditNote, CreditNoteDocument, CreditNoteLine, CreditNoteTax
 from .credits import CreditGrant, GrantRevocation, GrantUse, PeriodUsage, TopUpPurchase
 from .discounts import DiscountScope, PlanDiscount, SubscriptionDiscount
+from .e_invoices import EInvoicedDocument
 from .invoices import (
     Charge,
     DocumentSeries,
@@ -60,6 +61,7 @@ __all__ = [
     "DiscountScope",
     "Dispute",
     "DocumentSeries",
+    "EInvoicedDocument",
     "GrantRevocation",
     "GrantUse",
     "Invoice",

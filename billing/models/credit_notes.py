@@ -8,10 +8,10 @@ from django.utils.timezone import now
 from agencyportal.core.append_only import AppendOnlyModel
 from agencyportal.core.fields import CurrencyField, MoneyField, QuantityField
 from agencyportal.core.money import plain
-from agencyportal.core.rendered import RenderedDocument
 from agencyportal.core.tenancy import ScopedQuerySet
 from clients.models import Agency, Client, User
 
+from .e_invoices import EInvoicedDocument, EInvoicedDocumentQuerySet
 from .invoices import Charge, DocumentSeries, Invoice, InvoiceLine
 from .tax import TaxCategory
 
@@ -150,19 +150,22 @@ class CreditNoteTax(AppendOnlyModel):
         return f"{self.category} {plain(self.percent)} %: {plain(self.tax)}"
 
 
-class CreditNoteDocumentQuerySet(ScopedQuerySet["CreditNoteDocument"]):
+class CreditNoteDocumentQuerySet(EInvoicedDocumentQuerySet["CreditNoteDocument"]):
     agency_path = "credit_note__agency"
     client_path = "credit_note__client"
 
 
-class CreditNoteDocument(RenderedDocument):
-    """The PDF of a credit note: what was sent, by its hash."""
+class CreditNoteDocument(EInvoicedDocument):
+    """The PDF of a credit note, and its e-invoice: what was sent, by their hashes."""
 
     credit_note = models.OneToOneField(
         CreditNote, on_delete=models.PROTECT, related_name="document"
     )
 
     objects = CreditNoteDocumentQuerySet.as_manager()
+
+    class Meta(EInvoicedDocument.Meta):
+        pass
 
     def __str__(self) -> str:
         return f"PDF of {self.credit_note}"

@@ -11,10 +11,10 @@ from django.utils.timezone import now
 from agencyportal.core.append_only import AppendOnlyModel
 from agencyportal.core.fields import CurrencyField, MoneyField, QuantityField
 from agencyportal.core.money import plain
-from agencyportal.core.rendered import RenderedDocument
 from agencyportal.core.tenancy import ScopedQuerySet, platform_row
 from clients.models import Agency, Client, UsageUnit, Workspace
 
+from .e_invoices import EInvoicedDocument, EInvoicedDocumentQuerySet
 from .margins import MarginRule
 from .orders import TopUpOrder
 from .plans import CollectedBy
@@ -309,17 +309,20 @@ class InvoiceTax(AppendOnlyModel):
         return f"{self.category} {plain(self.percent)} %: {plain(self.tax)}"
 
 
-class InvoiceDocumentQuerySet(ScopedQuerySet["InvoiceDocument"]):
+class InvoiceDocumentQuerySet(EInvoicedDocumentQuerySet["InvoiceDocument"]):
     agency_path = "invoice__agency"
     client_path = "invoice__client"
 
 
-class InvoiceDocument(RenderedDocument):
-    """The PDF of an issued invoice: what was sent, by its hash."""
+class InvoiceDocument(EInvoicedDocument):
+    """The PDF of an issued invoice, and its e-invoice: what was sent, by their hashes."""
 
     invoice = models.OneToOneField(Invoice, on_delete=models.PROTECT, related_name="document")
 
     objects = InvoiceDocumentQuerySet.as_manager()
+
+    class Meta(EInvoicedDocument.Meta):
+        pass
 
     def __str__(self) -> str:
         return f"PDF of {self.invoice}"

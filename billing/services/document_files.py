@@ -10,6 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 
 from agencyportal.core.rendered import RenderedDocument
+from billing.models import EInvoicedDocument
 
 
 class DamagedDocumentError(RuntimeError):
@@ -46,14 +47,22 @@ def read_document(document: RenderedDocument) -> bytes:
 
     Raises DamagedDocumentError when it is missing or is not what was recorded.
     """
+    return _proved(document, document.path, document.sha256)
+
+
+def read_e_invoice(document: EInvoicedDocument) -> bytes:
+    """The XML beside a rendered document, proved and refused like it."""
+    return _proved(document, document.xml_path, document.xml_sha256)
+
+
+def _proved(document: RenderedDocument, path: str, recorded: str) -> bytes:
     storage = storages["documents"]
-    if not document.path or not storage.exists(document.path):
-        raise DamagedDocumentError(f"{document}: the file {document.path!r} is missing.")
-    content = _read(storage, document.path)
-    if sha256(content) != document.sha256:
+    if not path or not storage.exists(path):
+        raise DamagedDocumentError(f"{document}: the file {path!r} is missing.")
+    content = _read(storage, path)
+    if sha256(content) != recorded:
         raise DamagedDocumentError(
-            f"{document}: {document.path!r} is not the file that was recorded; "
-            "restore it from a backup."
+            f"{document}: {path!r} is not the file that was recorded; restore it from a backup."
         )
     return content
 

@@ -141,6 +141,10 @@ def party_of(row: PartyRow) -> Party:
     return Party(
         name=row.printed_name,
         address=tuple(lines[:-1] if row.country else lines),
+        street=tuple(line for line in (row.address_line1, row.address_line2) if line),
+        postal_code=row.postal_code,
+        city=row.city,
+        region=row.region,
         country=row.country,
         tax_id=row.tax_id,
         email=row.email,

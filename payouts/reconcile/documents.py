@@ -9,7 +9,7 @@ from typing import Final
 from django.core.files.storage import storages
 
 from agencyportal.core.rendered import RenderedDocument
-from billing.models import CreditNoteDocument, InvoiceDocument
+from billing.models import CreditNoteDocument, EInvoicedDocument, InvoiceDocument
 from payouts.models import StatementDocument
 
 from .findings import Checked, Finding, compare, difference
@@ -34,14 +34,22 @@ def check_documents(scope: Scope) -> Iterator[Finding]:
 
 def _check_file(document: RenderedDocument) -> Iterator[Finding]:
     yield Checked(SUBJECT, 1)
+    yield from _check(document, document.path, document.sha256, document.size)
+    if isinstance(document, EInvoicedDocument) and document.has_xml:
+        yield from _check(document, document.xml_path, document.xml_sha256, document.xml_size)
+
+
+def _check(
+    document: RenderedDocument, path: str, sha256: str, recorded_size: int | None
+) -> Iterator[Finding]:
     storage = storages["documents"]
-    if not storage.exists(document.path):
-        yield difference(SUBJECT, document, document.path, "file", "missing", "on disk")
+    if not storage.exists(path):
+        yield difference(SUBJECT, document, path, "file", "missing", "on disk")
         return
     digest, size = hashlib.sha256(), 0
-    with storage.open(document.path, "rb") as file:
+    with storage.open(path, "rb") as file:
         for chunk in file.chunks():
             digest.update(chunk)
             size += len(chunk)
-    fields = {"sha256": (document.sha256, digest.hexdigest()), "size": (document.size, size)}
-    yield from compare(SUBJECT, document, document.path, fields)
+    fields = {"sha256": (sha256, digest.hexdigest()), "size": (recorded_size, size)}
+    yield from compare(SUBJECT, document, path, fields)

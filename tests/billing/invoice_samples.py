@@ -240,7 +240,16 @@ def reverse_charge_invoice(**changes: Any) -> InvoiceSnapshot:
     reason = "Reverse charge: VAT is owed by the recipient (Article 196 of Directive 2006/112/EC)."
     fields: dict[str, Any] = {
         "sections": (support_section("AE", "0"), documents_section("AE", "0")),
-        "taxes": (TaxLine(category="AE", rate=D("0"), base=net, tax=D("0.00"), reason=reason),),
+        "taxes": (
+            TaxLine(
+                category="AE",
+                rate=D("0"),
+                base=net,
+                tax=D("0.00"),
+                reason=reason,
+                reason_code="VATEX-EU-AE",
+            ),
+        ),
         "payments": (),
         "totals": InvoiceTotals(net=net, tax=D("0.00"), gross=net, paid=D("0"), due=net),
     }
@@ -265,7 +274,9 @@ def yen_invoice() -> InvoiceSnapshot:
         net=D("128460"),
         period=JANUARY,
         lines=(
-            InvoiceLine(kind="base", description="Reception bot", net=D("120000")),
+            InvoiceLine(
+                kind="base", description="Reception bot", net=D("120000"), tax_category="Z"
+            ),
             InvoiceLine(
                 kind="overage",
                 description="Conversations",

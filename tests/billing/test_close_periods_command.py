@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from billing import tasks
+from billing.documents.invoice import InvoiceFiles
 from billing.models import BillingPeriod, Charge, DocumentSeries, Invoice, InvoiceDocument, Mail
 from billing.services import closing, rendering
 from billing.services.payments import record_payment
@@ -27,10 +28,10 @@ DUE = FEBRUARY + DAY
 def printer(monkeypatch):
     """A quick printer: what is printed is another test's affair."""
 
-    def pdf(snapshot) -> bytes:
-        return f"%PDF-{snapshot['number']}".encode()
+    def files(snapshot) -> InvoiceFiles:
+        return InvoiceFiles(f"%PDF-{snapshot['number']}".encode(), xml=b"")
 
-    monkeypatch.setattr(rendering, "render_invoice_pdf", pdf)
+    monkeypatch.setattr(rendering, "render_invoice", files)
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def test_a_period_that_fails_is_reported_and_the_rest_goes_on(
 
 
 def test_a_document_that_fails_is_reported(january, monkeypatch):
-    monkeypatch.setattr(rendering, "render_invoice_pdf", lambda snapshot: 1 / 0)
+    monkeypatch.setattr(rendering, "render_invoice", lambda snapshot: 1 / 0)
     with pytest.raises(CommandError, match="PDF of INV-2026-000001: ZeroDivisionError"):
         run()
     assert Mail.objects.filter(state="sent").count() == 0

@@ -8,15 +8,32 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
+from agencyportal.core.append_only import lifted
 from billing.models import Invoice, InvoiceDocument
+from billing.refusals import RefusedError
 from billing.services import document_files, rendering
-from billing.services.document_files import DamagedDocumentError, read_document, store_document
-from billing.services.rendering import MAX_ATTEMPTS, RETRY_AFTER, render_due, render_due_documents
+from billing.services.document_files import (
+    DamagedDocumentError,
+    read_document,
+    read_e_invoice,
+    sha256,
+    store_document,
+)
+from billing.services.rendering import (
+    MAX_ATTEMPTS,
+    RETRY_AFTER,
+    render_due,
+    render_due_documents,
+    try_again,
+)
+from clients.models import Platform
 from tests.billing import ledger
+from tests.billing.norm import complaints
 
 PATH = "northwind/2026/INV-2026-000001.pdf"
+XML = "northwind/2026/INV-2026-000001.xml"
 SECOND = dt.timedelta(seconds=1)
 
 
@@ -70,15 +87,64 @@ def test_rendering_again_finds_nothing(invoice, now):
     assert sweep(now + dt.timedelta(days=1)) == 0
 
 
-def test_the_invoice_itself_becomes_a_pdf(invoice, documents, now):
+def test_the_invoice_itself_becomes_a_pdf_and_an_e_invoice_beside_it(invoice, documents, now):
     assert render_due_documents(now=now) == 1
-    stored = (documents / PATH).read_bytes()
-    assert stored.startswith(b"%PDF-")
-    # Rendered anew from the snapshot, it is the same to the byte.
-    InvoiceDocument.objects.update(state="pending", sha256="", size=None)
+    document = InvoiceDocument.objects.get()
+    pdf, xml = (documents / PATH).read_bytes(), (documents / XML).read_bytes()
+    assert pdf.startswith(b"%PDF-")
+    assert complaints(xml) == []
+    assert (document.xml_sha256, document.xml_size) == (sha256(xml), len(xml))
+    assert (document.xml_gaps, read_e_invoice(document)) == ("", xml)
+    # Made anew from the snapshot, they are the same to the byte.
+    with lifted(reason="a test of rendering again"):
+        InvoiceDocument.objects.update(state="pending", sha256="", size=None, xml_sha256="")
     (documents / PATH).unlink()
+    (documents / XML).unlink()
     assert render_due_documents(now=now) == 1
-    assert (documents / PATH).read_bytes() == stored
+    assert (documents / PATH).read_bytes() == pdf
+    assert (documents / XML).read_bytes() == xml
+
+
+def test_without_a_country_there_is_a_pdf_alone_and_why(acme_support, documents, now):
+    Platform.objects.update(country="")
+    ledger.issued(acme_support, now=now)
+    assert render_due_documents(now=now) == 1
+    assert files(documents) == [PATH]
+    document = InvoiceDocument.objects.get()
+    assert (document.state, document.has_xml) == ("rendered", False)
+    assert document.xml_gaps == "The platform has no country in its address."
+
+
+def test_what_was_made_and_recorded_stays_as_it_is(invoice, now):
+    sweep(now)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        InvoiceDocument.objects.update(sha256="0" * 64)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        InvoiceDocument.objects.all().delete()
+
+
+def test_one_that_was_given_up_can_be_tried_again(invoice, now):
+    for attempt in range(MAX_ATTEMPTS):
+        sweep(now + attempt * RETRY_AFTER, failing)
+    document = InvoiceDocument.objects.get()
+    assert sweep(now + dt.timedelta(days=9)) == 0
+    try_again(document)
+    assert sweep(now + dt.timedelta(days=9)) == 1
+    with pytest.raises(RefusedError, match="has not failed"):
+        try_again(document)
+
+
+def test_a_broken_logo_is_said_on_its_document_and_holds_up_no_other(two, now):
+    broken, whole = two
+    logo = "data:image/png;base64,AAAA"
+    snapshot = broken.snapshot | {"agency": broken.snapshot["agency"] | {"logo": logo}}
+    with lifted(reason="a test of a broken logo"):
+        Invoice.objects.filter(pk=broken.pk).update(snapshot=snapshot)
+    assert render_due_documents(now=now) == 1
+    document = InvoiceDocument.objects.get(invoice=broken)
+    assert document.state == "failed"
+    assert document.error.startswith("The document cannot be rendered as it is: Failed to load")
+    assert InvoiceDocument.objects.get(invoice=whole).state == "rendered"
 
 
 def test_one_that_fails_is_recorded_and_holds_up_no_other(two, documents, now, caplog):

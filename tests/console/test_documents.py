@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.core.files.storage import storages
 from django.test import Client as Browser
 
+from agencyportal.core.append_only import lifted
 from billing.models import Charge, Invoice, InvoiceDocument
+from billing.services.document_files import sha256, store_document
 from billing.services.invoicing import draft_invoices
 from tests.console.conftest import Story
 
@@ -74,3 +76,50 @@ def test_a_draft_can_be_looked_at_without_issuing_it(
     assert response.content.startswith(b"%PDF")
     assert as_outsider.get(path).status_code == 404
     assert Invoice.objects.filter(state="draft").count() == len(drafts)
+
+
+def xml(story: Story) -> str:
+    return pdf(story).replace("/pdf/", "/xml/")
+
+
+def test_the_e_invoice_is_handed_out_to_be_saved_and_to_nobody_else(
+    story: Story,
+    rendered: InvoiceDocument,
+    as_viewer: Browser,
+    as_outsider: Browser,
+    as_client_admin: Browser,
+) -> None:
+    assert as_viewer.get(xml(story)).status_code == 404, "there is none yet"
+    keep_xml(rendered, b"<invoice/>")
+
+    response = as_viewer.get(xml(story))
+
+    assert (response.status_code, response.content) == (200, b"<invoice/>")
+    assert response["Content-Type"] == "application/xml"
+    assert response["Content-Disposition"] == f'attachment; filename="{story.invoice.number}.xml"'
+    assert as_outsider.get(xml(story)).status_code == 404
+    assert as_client_admin.get(xml(story)).status_code == 404
+    assert Browser().get(xml(story)).status_code == 302
+
+
+def keep_xml(document: InvoiceDocument, content: bytes) -> None:
+    store_document(document.xml_path, content)
+    with lifted(reason="a test of downloads"):
+        InvoiceDocument.objects.update(xml_sha256=sha256(content), xml_size=len(content))
+
+
+def test_files_that_failed_are_made_again_by_who_handles_money(
+    story: Story, as_manager: Browser, as_viewer: Browser, as_outsider: Browser
+) -> None:
+    InvoiceDocument.objects.update(state="failed", attempts=5, error="no ink")
+    page = f"/admin/billing/invoice/{story.invoice.pk}/retry/"
+    assert as_outsider.post(page).status_code == 404
+    assert as_viewer.post(page).status_code == 403
+    asked = as_manager.get(page)
+    assert b"no ink" in asked.content
+
+    as_manager.post(page, {"key": "once"})
+
+    document = InvoiceDocument.objects.get(invoice=story.invoice)
+    assert (document.state, document.attempts) == ("pending", 0)
+    assert b"Nothing has failed here." in as_manager.get(page).content

@@ -12,11 +12,14 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from pypdf import PdfReader
 
 from agencyportal.core import pdf
+from agencyportal.core.hybrid_pdf import AttachedInvoice
 from agencyportal.core.pdf import PdfError, RefusedAddressError, render_pdf
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -212,3 +215,48 @@ def test_a_forked_worker_leaves_its_parent_the_fonts():
         "print(os.waitstatus_to_exitcode(status), folder.exists(), render() == first)"
     )
     assert run_python(script).split() == [b"0", b"True", b"True"]
+
+
+def test_an_e_invoice_goes_inside_and_the_bytes_stay_the_same():
+    """As Factur-X has it: one file of a fixed name, an alternative of what is printed."""
+    attached = AttachedInvoice(b"<invoice/>", description="INV-1")
+    printed = render_pdf(HTML, dated=DAY, attached=attached)
+    assert printed == render_pdf(HTML, dated=DAY, attached=attached)
+    root: Any = PdfReader(io.BytesIO(printed)).root_object
+    (file,) = (reference.get_object() for reference in root["/AF"])
+    assert (file["/UF"], file["/Desc"], file["/AFRelationship"]) == (
+        "factur-x.xml",
+        "INV-1",
+        "/Alternative",
+    )
+    embedded = file["/EF"]["/F"].get_object()
+    assert embedded.get_data() == b"<invoice/>"
+    assert embedded["/Subtype"] == "/text/xml"
+    assert embedded["/Params"]["/ModDate"] == "D:20260202000000Z"
+
+
+def test_metadata_say_what_is_inside_in_the_one_description_that_there_is():
+    attached = AttachedInvoice(b"<invoice/>", description="INV-1")
+    metadata = _metadata(render_pdf(HTML, dated=DAY, attached=attached))
+    (rdf,) = metadata
+    said = {element.tag.rpartition("}")[2]: element.text for element in rdf.iter()}
+    assert {name: said[name] for name in ("DocumentType", "Version", "ConformanceLevel")} == {
+        "DocumentType": "INVOICE",
+        "Version": "1.0",
+        "ConformanceLevel": "EN 16931",
+    }
+    assert said["DocumentFileName"] == "factur-x.xml"
+
+
+def test_every_document_is_for_archives():
+    (rdf,) = _metadata(render_pdf(HTML, dated=DAY))
+    (first, *_rest) = rdf
+    levels = {name.rpartition("}")[2]: value for name, value in first.attrib.items()}
+    assert (levels["part"], levels["conformance"]) == ("3", "B")
+
+
+def _metadata(printed: bytes) -> ElementTree.Element:
+    root: Any = PdfReader(io.BytesIO(printed)).root_object
+    packet = root["/Metadata"].get_object().get_data().decode()
+    said = packet[packet.index("<x:xmpmeta") : packet.index("<?xpacket e")]
+    return ElementTree.fromstring(said)  # noqa: S314 - our own

@@ -11,8 +11,10 @@ from django.core.files.storage import storages
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from agencyportal.core.append_only import lifted
 from agencyportal.core.documents import SnapshotError
 from billing.models import Charge, InvoiceDocument, Payment
+from billing.services.document_files import store_document
 from billing.services.drafting import draft_invoices
 from billing.services.invoicing import issue_invoice
 from billing.services.payments import record_payment
@@ -143,7 +145,8 @@ def test_before_it_is_made_a_page_says_so(story, documents, admin):
 
 
 def test_when_making_it_failed_a_page_says_so(invoice, pdf, admin):
-    InvoiceDocument.objects.update(state=InvoiceDocument.State.FAILED, error="OSError: /secret")
+    with lifted(reason="a test of a file that failed"):
+        InvoiceDocument.objects.update(state="failed", error="OSError: /secret")
     response = admin.get(pdf)
     assert response.status_code == 503
     text = text_of(response)
@@ -192,3 +195,27 @@ def test_queries_do_not_grow_with_invoices(story, invoice, admin):
             issue_invoice(invoice=draft, now=moment)
     assert story.client.invoices.count() > 1
     assert queries() == few
+
+
+def test_the_e_invoice_is_downloaded_beside_the_pdf(story, invoice, pdf, admin):
+    page, xml = story.url(f"invoices/{invoice.pk}/"), pdf.replace("/pdf/", "/xml/")
+    assert "E-invoice (XML)" in text_of(admin.get(page))
+    response = admin.get(xml)
+    assert response.status_code == 200
+    assert b"CrossIndustryInvoice" in response.content
+    assert response["Content-Disposition"] == f'attachment; filename="{invoice.number}.xml"'
+    store_document(InvoiceDocument.objects.get(invoice=invoice).xml_path, b"<another/>")
+    assert admin.get(xml).status_code == 503
+
+
+def test_where_there_is_no_e_invoice_none_is_offered(story, invoice, pdf, admin):
+    with lifted(reason="a test of an invoice without one"):
+        InvoiceDocument.objects.update(xml_sha256="", xml_size=None, xml_gaps="It is a draft.")
+    assert "E-invoice (XML)" not in text_of(admin.get(story.url(f"invoices/{invoice.pk}/")))
+    assert admin.get(pdf.replace("/pdf/", "/xml/")).status_code == 404
+
+
+@pytest.mark.parametrize("who", ["outsider", "owner", "operator"])
+def test_outsiders_get_no_e_invoice(pdf, who, request, browse):
+    response = browse(request.getfixturevalue(who)).get(pdf.replace("/pdf/", "/xml/"))
+    assert response.status_code == 404

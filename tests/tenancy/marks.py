@@ -50,6 +50,7 @@ UNMARKED = frozenset(
         "tax_reason_code",
         "timezone",
         "unit_amount",
+        "xml_sha256",
     }
 )
 

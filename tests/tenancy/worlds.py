@@ -40,6 +40,7 @@ from billing.services.alert_reading import mark_read
 from billing.services.caps import set_cap
 from billing.services.closing import close_due_periods
 from billing.services.discounts import add_discount
+from billing.services.document_files import sha256
 from billing.services.drafting import draft_invoices
 from billing.services.grants import adjust
 from billing.services.invoicing import issue_invoice
@@ -48,7 +49,7 @@ from billing.services.margins import add_margin_rule
 from billing.services.payments import record_payment
 from billing.services.plans import import_plan
 from billing.services.purchases import buy_on_account
-from billing.services.rendering import render_due
+from billing.services.rendering import Files, render_due
 from billing.services.requests import ask_for_top_up
 from billing.services.reservations import LONGEST_TTL, reserve
 from billing.services.revocations import revoke
@@ -266,7 +267,14 @@ def _bill(agency: Agency, now: dt.datetime, *, but_last: bool = False) -> None:
     for invoice in drafts:
         if invoice.pk not in last.values():
             issue_invoice(invoice=invoice, now=now)
-    render_due(model=InvoiceDocument, render=_file, now=now)
+    render_due(model=InvoiceDocument, render=_files, now=now)
+
+
+def _files(document: InvoiceDocument) -> Files:
+    """An e-invoice as well, as little of one as the PDF is."""
+    content = _file(document)
+    facts = {"xml_sha256": sha256(content), "xml_size": len(content)}
+    return Files(content, beside={document.xml_path: content}, facts=facts)
 
 
 def _file(document: Any) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -13,12 +13,13 @@ from django.views.decorators.http import require_safe
 from agencyportal.core.documents import SnapshotError
 from agencyportal.core.rendered import RenderedDocument
 from agencyportal.portal import selectors
-from agencyportal.portal.files import file_of
+from agencyportal.portal.files import PDF, XML, FileKind, file_of
 from agencyportal.portal.tables import BalanceTable
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
 from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.documents.invoice_view import InvoiceView
+from billing.models import CreditNote
 
 SECTION = "invoices"
 _logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ def credit_note(request: HttpRequest, visit: Visit, note_id: int) -> HttpRespons
             visit.writing.price(note.to_balance, note.currency) if note.to_balance else ""
         ),
         "has_pdf": document is not None and document.state == RenderedDocument.State.RENDERED,
+        "has_xml": document is not None and document.has_xml,
     }
     return show(request, visit, "portal/credit_note.html", context, section=SECTION)
 
@@ -53,6 +55,21 @@ def credit_note(request: HttpRequest, visit: Visit, note_id: int) -> HttpRespons
 def credit_note_pdf(request: HttpRequest, visit: Visit, note_id: int) -> HttpResponse:
     """The file that was issued, proved by its hash; a page that says why where there is none."""
     note = get_object_or_404(selectors.credit_notes(visit.client), pk=note_id)
+    return _file(request, visit, note, PDF)
+
+
+@client_page
+@require_safe
+def credit_note_xml(request: HttpRequest, visit: Visit, note_id: int) -> HttpResponse:
+    """The e-invoice alone, proved like the PDF it is inside of."""
+    note = get_object_or_404(selectors.credit_notes(visit.client), pk=note_id)
+    document = getattr(note, "document", None)
+    if document is None or not document.has_xml:
+        raise Http404("There is no e-invoice.")
+    return _file(request, visit, note, XML)
+
+
+def _file(request: HttpRequest, visit: Visit, note: CreditNote, kind: FileKind) -> HttpResponse:
     args = (visit.client.pk, note.pk)
     return file_of(
         request,
@@ -61,7 +78,8 @@ def credit_note_pdf(request: HttpRequest, visit: Visit, note_id: int) -> HttpRes
         number=note.number,
         title=_("Credit note %(number)s") % {"number": note.number},
         page=reverse("portal:credit_note", args=args),
-        again=reverse("portal:credit_note_pdf", args=args),
+        again=reverse(f"portal:credit_note_{kind.suffix}", args=args),
+        kind=kind,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from agencyportal.core.documents import SnapshotError
 from agencyportal.core.rendered import RenderedDocument
 from agencyportal.portal import explained, selectors
-from agencyportal.portal.files import file_of
+from agencyportal.portal.files import XML, file_of
 from agencyportal.portal.tables import CreditNoteTable, InvoiceTable, invoice_state
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
@@ -63,6 +63,7 @@ def invoice(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResponse
         "is_open": found.state in (Invoice.State.ISSUED, Invoice.State.PARTIALLY_PAID),
         "due_on": writing.long_day(found.due_date) if found.due_date else "",
         "has_pdf": document is not None and document.state == RenderedDocument.State.RENDERED,
+        "has_xml": document is not None and document.has_xml,
         "payments": [
             {
                 "amount": writing.price(payment.amount, payment.currency),
@@ -93,6 +94,27 @@ def invoice_pdf(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResp
         title=_("Invoice %(number)s") % {"number": found.number},
         page=reverse("portal:invoice", args=args),
         again=reverse("portal:invoice_pdf", args=args),
+    )
+
+
+@client_page
+@require_safe
+def invoice_xml(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResponse:
+    """The e-invoice alone, proved like the PDF it is inside of."""
+    found = get_object_or_404(selectors.invoices(visit.client), pk=invoice_id)
+    document = getattr(found, "document", None)
+    if document is None or not document.has_xml:
+        raise Http404("There is no e-invoice.")
+    args = (visit.client.pk, found.pk)
+    return file_of(
+        request,
+        visit,
+        document,
+        number=found.number or "",
+        title=_("Invoice %(number)s") % {"number": found.number},
+        page=reverse("portal:invoice", args=args),
+        again=reverse("portal:invoice_xml", args=args),
+        kind=XML,
     )
 
 
