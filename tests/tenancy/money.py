@@ -13,7 +13,7 @@ from billing.services.credit_notes import issue_credit_note, lines_left
 from billing.services.disputes import record_dispute
 from billing.services.payments import record_payment
 from billing.services.refunds import request_refund
-from billing.services.rendering import render_due
+from billing.services.rendering import Files, render_due
 from billing.services.reversals import reverse_payment
 from billing.services.write_offs import write_off
 from clients.models import Client, User
@@ -21,7 +21,7 @@ from tests.tenancy.marks import mark_of
 
 
 def move_money(
-    client: Client, who: User, now: dt.datetime, *, file: Callable[[Any], bytes]
+    client: Client, who: User, now: dt.datetime, *, files: Callable[[Any], Files]
 ) -> None:
     """Paid twice, bounced in part, written off, credited, paid back, disputed."""
     why = mark_of(client.slug)
@@ -58,7 +58,7 @@ def move_money(
         now=now,
         key="sorry",
     )
-    render_due(model=CreditNoteDocument, render=file, now=now)
+    render_due(model=CreditNoteDocument, render=files, now=now)
     request_refund(
         client=client,
         amount=Decimal(3),

@@ -156,7 +156,7 @@ def tell(
     render_due(model=StatementDocument, render=_file, now=now)
     for deployment in world.deployments.values():
         _live(deployment, unit, people[roles[0]], now)
-        move_money(deployment.client, people[roles[0]], now, file=_file)
+        move_money(deployment.client, people[roles[0]], now, files=_files)
     _upgrade(world, people[roles[0]], now)
     return world
 
@@ -270,7 +270,7 @@ def _bill(agency: Agency, now: dt.datetime, *, but_last: bool = False) -> None:
     render_due(model=InvoiceDocument, render=_files, now=now)
 
 
-def _files(document: InvoiceDocument) -> Files:
+def _files(document: Any) -> Files:
     """An e-invoice as well, as little of one as the PDF is."""
     content = _file(document)
     facts = {"xml_sha256": sha256(content), "xml_size": len(content)}
