@@ -16,6 +16,7 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.urls import reverse
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from agencyportal.core.powers import Power, powers_in
 from agencyportal.core.tenancy import Access
@@ -25,13 +26,24 @@ from billing.table_files import csv_lines, xlsx_file
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
+def _day() -> forms.Widget:
+    """The browser's own picker of days, as the admin's fields look."""
+    widget: forms.Widget = UnfoldAdminTextInputWidget(attrs={"type": "date"})
+    return widget
+
+
 class ExportForm(forms.Form):
     """Which table, of which days, as which file."""
 
-    table = forms.ChoiceField(choices=[(table.slug, table.title) for table in TABLES.values()])
-    first = forms.DateField(label="From", widget=forms.DateInput(attrs={"type": "date"}))
-    last = forms.DateField(label="Until", widget=forms.DateInput(attrs={"type": "date"}))
-    format = forms.ChoiceField(label="As", choices=[("csv", "CSV"), ("xlsx", "XLSX")])
+    table = forms.ChoiceField(
+        choices=[(table.slug, table.title) for table in TABLES.values()],
+        widget=UnfoldAdminSelectWidget,
+    )
+    first = forms.DateField(label="From", widget=_day())
+    last = forms.DateField(label="Until", widget=_day())
+    format = forms.ChoiceField(
+        label="As", choices=[("csv", "CSV"), ("xlsx", "XLSX")], widget=UnfoldAdminSelectWidget
+    )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

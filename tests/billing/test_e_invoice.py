@@ -53,6 +53,7 @@ class Taxed:
     rate: str = "19"
     tax: str = "0"
     reason: str = ""
+    code: str = ""
 
 
 def taxed(*parts: Taxed, **changes: Any) -> InvoiceSnapshot:
@@ -74,6 +75,7 @@ def taxed(*parts: Taxed, **changes: Any) -> InvoiceSnapshot:
             base=D(part.net),
             tax=D(part.tax),
             reason=part.reason,
+            reason_code=part.code,
         )
         for part in parts
     )
@@ -180,6 +182,9 @@ SAMPLES = {
         Taxed("100.00", tax="19.00"), Taxed("50.05", rate="7", tax="3.50")
     ),
     "exempt": lambda: taxed(Taxed("80.00", "E", "0", reason="Exempt under § 4 UStG.")),
+    "exempt, with its code": lambda: taxed(
+        Taxed("80.00", "E", "0", reason="A hospital.", code="VATEX-EU-132-1B")
+    ),
     "zero rated": lambda: taxed(Taxed("80.00", "Z", "0")),
     "outside the scope": lambda: taxed(Taxed("80.00", "O", "0", reason="Not subject to tax.")),
     "within the union": lambda: taxed(Taxed("80.00", "K", "0", reason="Intra-community supply.")),
