@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from django.db.models import Case, F, Q, QuerySet, Sum, When
+from django.db.models import Case, F, OuterRef, Q, QuerySet, Subquery, Sum, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
@@ -192,6 +192,16 @@ def corrected_quantities(event_ids: Iterable[int]) -> dict[int, Decimal]:
     """What events count after all, of those that were corrected. The latest correction holds."""
     rows = UsageCorrection.objects.filter(event_id__in=list(event_ids)).order_by("pk")
     return dict(rows.values_list("event_id", "quantity"))
+
+
+def counted_quantity() -> Coalesce:
+    """What an event counts in the sums of its window: as corrected, unless its period was closed
+    by then, so that the correction settles in a later one."""
+    corrections = UsageCorrection.objects.filter(event=OuterRef("pk")).exclude(
+        standing=UsageCorrection.Standing.LATE
+    )
+    latest = corrections.order_by("-pk").values("quantity")[:1]
+    return Coalesce(Subquery(latest), F("quantity"))
 
 
 def known_cost(*, settled_late: bool) -> Coalesce:

@@ -10,7 +10,7 @@ from django import forms
 
 from agencyportal.core.admin import ScopedInline
 from agencyportal.core.admin_columns import money, quantity
-from agencyportal.core.admin_dialogs import DialogForm, day_input
+from agencyportal.core.admin_dialogs import DayField, DialogForm
 from agencyportal.core.periods import local_date, local_day_start
 from agencyportal.core.powers import Power
 from billing.models import PlanVersion, Subscription, SubscriptionChange
@@ -173,7 +173,7 @@ class ChangePlan(OfSubscription):
 
 
 class EndForm(DialogForm):
-    last = forms.DateField(label="Last day", widget=day_input(), help_text="The last one charged.")
+    last = DayField(label="Last day", help_text="The last one charged.")
     reason = reason_field()
 
 
@@ -237,11 +237,10 @@ class Keep(OfSubscription):
 
 
 class PauseForm(DialogForm):
-    first = forms.DateField(label="First day of the pause", widget=day_input())
-    until = forms.DateField(
+    first = DayField(label="First day of the pause")
+    until = DayField(
         label="First day after it",
         required=False,
-        widget=day_input(),
         help_text="Empty: until somebody lets it go on.",
     )
     reason = reason_field()
@@ -279,7 +278,7 @@ class PauseSubscription(OfSubscription):
 
 
 class ResumeForm(DialogForm):
-    first = forms.DateField(label="First day", widget=day_input())
+    first = DayField(label="First day")
     reason = reason_field()
 
 

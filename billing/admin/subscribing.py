@@ -10,7 +10,7 @@ from django import forms
 from django.utils.timezone import localtime
 
 from agencyportal.core.admin import extend
-from agencyportal.core.admin_dialogs import DialogForm, day_input
+from agencyportal.core.admin_dialogs import DayField, DialogForm
 from agencyportal.core.periods import local_date, local_day_start
 from agencyportal.core.powers import Power
 from billing.models import PlanVersion, Subscription
@@ -26,12 +26,8 @@ from .lifecycle import ONE_DAY, shown, through, versions_for, with_choices
 
 class SubscribeForm(DialogForm):
     plan_version = forms.ChoiceField(label="Package")
-    start = forms.DateField(
-        label="First day", widget=day_input(), help_text="Usage reported before counts, too."
-    )
-    last = forms.DateField(
-        label="Last day", required=False, widget=day_input(), help_text="Empty: until it is ended."
-    )
+    start = DayField(label="First day", help_text="Usage reported before counts, too.")
+    last = DayField(label="Last day", required=False, help_text="Empty: until it is ended.")
     trial_days = forms.IntegerField(
         label="Days on trial",
         required=False,

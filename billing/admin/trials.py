@@ -6,11 +6,10 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
-from django import forms
 from django.db import models
 from django.utils.timezone import now
 
-from agencyportal.core.admin_dialogs import DialogForm, day_input
+from agencyportal.core.admin_dialogs import DayField, DialogForm
 from agencyportal.core.admin_filters import ChoiceFilter
 from agencyportal.core.periods import local_date
 from billing.models import Subscription
@@ -82,7 +81,7 @@ class ConvertTrial(OfTrial):
 
 
 class MoveTrialForm(DialogForm):
-    last_day = forms.DateField(label="Last day of the trial", widget=day_input())
+    last_day = DayField(label="Last day of the trial")
     reason = reason_field()
 
 

@@ -21,7 +21,7 @@ from billing.attribution import Share, Source, Stretch, divide, stretches
 from billing.models import BillingPeriod, CreditGrant, GrantUse, PeriodUsage
 from billing.waterfall import Draw, waterfall
 from clients.models import Meter, UniqueSubject, UsageEvent, UsageUnit
-from clients.selectors import counted_quarters, known_cost
+from clients.selectors import counted_quantity, counted_quarters, known_cost
 
 from .balances import balances
 from .grants import as_grant
@@ -243,7 +243,7 @@ def _summed(events: QuerySet[UsageEvent], *names: str) -> QuerySet[Any, Any]:
         .values_list(*names)
         .annotate(
             Count("pk"),
-            counted=Sum("quantity", filter=_counts()),
+            counted=Sum(counted_quantity(), filter=_counts()),
             priced=Sum(known_cost(settled_late=True)),
         )
     )
@@ -273,7 +273,11 @@ def _share_out(
 
 
 def _in_order(events: QuerySet[UsageEvent]) -> Iterator[tuple[UsageEvent, Decimal]]:
-    annotated = events.annotate(counts=_counts(), known_cost=known_cost(settled_late=True))
+    annotated = events.annotate(
+        counts=_counts(),
+        counted_quantity=counted_quantity(),
+        known_cost=known_cost(settled_late=True),
+    )
     rows = annotated.order_by("occurred_at", "source", "external_id")
     for event in rows.iterator(chunk_size=2_000):
-        yield event, event.quantity if event.counts else ZERO
+        yield event, event.counted_quantity if event.counts else ZERO

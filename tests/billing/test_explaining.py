@@ -13,6 +13,7 @@ from billing.models import CreditGrant
 from billing.selectors.explaining import explain, explain_grant
 from billing.services.purchases import buy_on_account
 from clients.models import Meter, UsageUnit
+from clients.services.corrections import correct_event
 from clients.services.recording import SubmittedEvent, record_events
 
 from .plan_samples import NEW_YORK_2026, allowance, band, starter
@@ -190,3 +191,43 @@ def test_queries_do_not_grow_with_events(january, acme_support, conversation):
         *((f"x{n}", JANUARY + 24 * DAY + n * HOUR, 1, f"label {n}") for n in range(40)),
     )
     assert count() == before
+
+
+def test_a_corrected_event_is_explained_by_what_it_counts_after_all(
+    january, acme_support, conversation
+):
+    """6, 3 and one of the two are the allowance; 4 and one of three the top-up's."""
+    for event_id, quantity in (("c", 1), ("a", 5), ("a", 6)):
+        correct_event(
+            workspace=acme_support,
+            event_id=event_id,
+            quantity=Decimal(quantity),
+            reason="Counted twice",
+            key=f"{event_id} is {quantity}",
+            now=FEBRUARY - 2 * HOUR,
+        )
+    where_it_went = [
+        (
+            "allowance",
+            10,
+            {1: 6, 21: 4},
+            {"orders": (7, 2), "returns": (3, 1)},
+            {"r1": 7},
+        ),
+        ("top_up", 5, {22: 4, 23: 1}, {"orders": (4, 1), "returns": (1, 1)}, {"r9": 1}),
+        ("overage", 2, {23: 2}, {"returns": (2, 1)}, {"r9": 2}),
+    ]
+
+    assert told(explain(period=january, unit=conversation, now=FEBRUARY - HOUR)) == where_it_went
+    closed = close(january)
+    assert told(explain(period=closed, unit=conversation, now=FEBRUARY + 2 * DAY)) == where_it_went
+
+    correct_event(
+        workspace=acme_support,
+        event_id="c",
+        quantity=Decimal(0),
+        reason="Too late for January",
+        key="c is nothing",
+        now=FEBRUARY + 2 * DAY,
+    )
+    assert told(explain(period=closed, unit=conversation, now=FEBRUARY + 2 * DAY)) == where_it_went
