@@ -56,7 +56,7 @@ class Asked:
             return self.answer_by
         if self.verdict == "approved":
             return quarter_floor(self.answered_at)
-        return quarter_ceil(self.answered_at)
+        return quarter_floor(self.answered_at) + QUARTER
 
 
 def cut(edges: Sequence[datetime], asked: Asked | None) -> list[datetime]:

@@ -159,6 +159,7 @@ class TestBalance:
             "cap": "510",
             "cap_left": "493",
             "policy": "block",
+            "question": None,
         }
 
     def test_without_a_package_there_is_nothing(self, acme_docs):

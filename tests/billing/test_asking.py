@@ -56,7 +56,7 @@ OVERAGE = {JANUARY + n * QUARTER: Decimal(15) for n in range(4)}
         (Asked(JANUARY + QUARTER), 15),
         (Asked(JANUARY + 2 * QUARTER), 20),
         (Asked(FEBRUARY, "refused", JANUARY + dt.timedelta(minutes=1)), 15),
-        (Asked(FEBRUARY, "refused", JANUARY + QUARTER), 15),
+        (Asked(FEBRUARY, "refused", JANUARY + QUARTER), 20),
         (Asked(FEBRUARY, "refused", JANUARY + dt.timedelta(minutes=16)), 20),
         (Asked(FEBRUARY, "approved", JANUARY), 60),
         (Asked(FEBRUARY, "approved", JANUARY + dt.timedelta(minutes=16)), 60),

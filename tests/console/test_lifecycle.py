@@ -119,6 +119,17 @@ def test_a_day_that_is_closed_or_gone_is_refused_in_words(
     assert "is not paused" in str(errors(refused))
 
 
+@pytest.mark.parametrize(("what", "field"), [("end", "last"), ("pause", "first")])
+def test_the_calendars_last_day_is_refused_at_its_field(
+    story: Story, as_manager: Browser, what: str, field: str
+) -> None:
+    """It ends after the last instant there is."""
+    refused = ask(as_manager, path_of(story, what), **{field: "9999-12-31"})
+
+    assert list(errors(refused)) == [field]
+    assert not SubscriptionChange.objects.filter(kind__in=("ended", "paused")).exists()
+
+
 def test_a_workspace_is_put_on_a_package(
     story: Story, acme_docs: Workspace, as_manager: Browser
 ) -> None:

@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from django.urls import get_resolver
 
 from agencyportal.portal.urls import client_pages
-from billing.models import OverageQuestion, TopUpPurchase, TopUpRequest
+from billing.crediting import Part
+from billing.models import (
+    CreditNote,
+    OverageQuestion,
+    TopUpOrder,
+    TopUpPurchase,
+    TopUpRequest,
+)
+from billing.services.credit_notes import issue_credit_note, lines_left
 from billing.services.purchases import buy_on_account
+from billing.services.rendering import render_due_documents
 from billing.services.requests import ask_for_top_up
 from clients.models import ClientMember
 
 from .conftest import NOON
 
-WRITES = {"approve", "decline", "buy", "ask", "alerts_read", "alerts_own", "answer", "caps_own"}
+WRITES = {
+    "approve",
+    "decline",
+    "buy",
+    "ask",
+    "alerts_read",
+    "alerts_own",
+    "answer",
+    "caps_own",
+    "order_cancel",
+    "card_change",
+    "card_saved",
+    "card_remove",
+}
 """Paths that take a form, and send whoever only looks back to the page it is on."""
 
-OWN_PAGES = {"usage", "top_ups", "invoices", "package"}
+OWN_PAGES = {
+    "usage",
+    "top_ups",
+    "invoices",
+    "package",
+    "balance",
+    "card",
+    "card_change",
+    "card_saved",
+    "card_remove",
+}
 """Paths that every client has."""
 
 PAGES = ("", "top-ups/", "invoices/", "package/", "alerts/", "limits/")
@@ -43,6 +77,8 @@ def paths(story, invoice, client_viewer) -> dict[str, str]:
         asked_at=NOON,
         answer_by=period.end,
     )
+    order = f"orders/{_order(story).pk}/"
+    note = f"credit-notes/{_credit_note(invoice, client_viewer).pk}/"
     found = {
         "usage": "",
         "explained": f"usage/{period.pk}/{unit.pk}/",
@@ -65,8 +101,53 @@ def paths(story, invoice, client_viewer) -> dict[str, str]:
         "answer": f"questions/{question.pk}/answer/",
         "caps": "limits/",
         "caps_own": "limits/own/",
+        "order": order,
+        "order_cancel": f"{order}cancel/",
+        "card": "card/",
+        "card_change": "card/change/",
+        "card_saved": "card/saved/",
+        "card_remove": "card/remove/",
+        "invoice_xml": f"invoices/{invoice.pk}/xml/",
+        "credit_note": note,
+        "credit_note_pdf": f"{note}pdf/",
+        "credit_note_xml": f"{note}xml/",
+        "balance": "balance/",
     }
     return {name: story.url(path) for name, path in found.items()}
+
+
+def _order(story) -> TopUpOrder:
+    band = story.growth
+    return TopUpOrder.objects.create(
+        agency=story.client.agency,
+        client=story.client,
+        workspace=story.workspace,
+        band=band,
+        quantity=band.quantity,
+        net=band.price,
+        tax=0,
+        gross=band.price,
+        currency=story.client.currency,
+        method=TopUpOrder.Method.PAGE,
+        key="left",
+        is_live=False,
+        state=TopUpOrder.State.EXPIRED,
+        ordered_at=NOON,
+        look_at=NOON,
+    )
+
+
+def _credit_note(invoice, who) -> CreditNote:
+    note = issue_credit_note(
+        invoice=invoice,
+        parts=[Part(lines_left(invoice)[0].id, amount=Decimal(2))],
+        reason="Too much",
+        created_by=who,
+        now=NOON,
+        key="sorry",
+    )
+    assert render_due_documents(now=NOON) == 1
+    return note
 
 
 def test_every_page_has_a_path_here(paths):

@@ -86,7 +86,7 @@ def test_one_key_does_not_buy_two_bands(story, admin, form):
     admin.post(story.offer(story.growth, "buy/"), form)
     response = admin.post(story.offer(story.volume, "buy/"), form)
     assert response.status_code == 409
-    assert "has bought Growth 500 already" in text_of(response)
+    assert "bought Growth 500 when it was sent before" in text_of(response)
     assert TopUpPurchase.objects.count() == 1
 
 
