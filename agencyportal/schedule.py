@@ -43,6 +43,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "send-webhooks": _every(10, "billing.tasks.tick_webhooks"),
     "do-stripe-events": _every(30, "billing.tasks.tick_stripe_events"),
     "look-at-orders": _every(60, "billing.tasks.tick_stripe_orders"),
+    "look-at-paid-invoices": _every(60, "billing.tasks.tick_stripe_invoices"),
     "pay-back": _every(60, "billing.tasks.tick_stripe_refunds"),
     "look-at-refunds": _every(21_600, "billing.tasks.tick_pending_refunds"),
     "tell-stripe-of-clients": _every(300, "billing.tasks.tick_stripe_customers"),

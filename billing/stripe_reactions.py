@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Final
 
-from billing.models import StripeCustomer, StripeEvent, TopUpOrder
+from billing.models import InvoiceCheckout, StripeCustomer, StripeEvent, TopUpOrder
+from billing.services.invoice_checkouts import look_at_checkout
 from billing.services.stripe_customers import read_card, take_saved_card
 from billing.services.stripe_disputes import take_in_dispute
 from billing.services.stripe_refunds import take_in_refund
 from billing.services.top_up_orders import look_at_order
 from billing.stripe_handlers import handles
+
+OF_PAYMENTS: Final = (
+    "checkout.session.async_payment_failed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.completed",
+    "checkout.session.expired",
+    "payment_intent.canceled",
+    "payment_intent.payment_failed",
+    "payment_intent.processing",
+    "payment_intent.succeeded",
+)
 
 
 @handles("checkout.session.completed")
@@ -25,16 +38,7 @@ def save_card(event: StripeEvent, *, now: dt.datetime) -> str:
     return f"{customer.client} is charged on the card that it saved."
 
 
-@handles(
-    "checkout.session.async_payment_failed",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.completed",
-    "checkout.session.expired",
-    "payment_intent.canceled",
-    "payment_intent.payment_failed",
-    "payment_intent.processing",
-    "payment_intent.succeeded",
-)
+@handles(*OF_PAYMENTS)
 def settle_order(event: StripeEvent, *, now: dt.datetime) -> str:
     """Something happened to the payment of a top-up that was ordered."""
     number = (event.body["data"]["object"].get("metadata") or {}).get("order", "")
@@ -50,6 +54,23 @@ def settle_order(event: StripeEvent, *, now: dt.datetime) -> str:
         order.intent_id = order.intent_id or event.object_id
     order = look_at_order(order=order, now=now)
     return f"Order {order.pk} is {order.get_state_display().lower()}."
+
+
+@handles(*OF_PAYMENTS)
+def settle_invoice(event: StripeEvent, *, now: dt.datetime) -> str:
+    """Something happened to a payment of an invoice on Stripe's page."""
+    number = (event.body["data"]["object"].get("metadata") or {}).get("invoice_payment", "")
+    if not number.isdigit():
+        return ""
+    rows = InvoiceCheckout.objects.select_related("invoice__client", "client__agency")
+    checkout = rows.filter(pk=number, is_live=event.is_live).first()
+    if checkout is None:
+        return ""
+    if event.type.startswith("payment_intent.") and checkout.session_id is None:
+        # Stripe was quicker than the answer of our own call.
+        checkout.intent_id = checkout.intent_id or event.object_id
+    checkout = look_at_checkout(checkout=checkout, now=now)
+    return f"{checkout} is {checkout.get_state_display().lower()}."
 
 
 @handles("refund.created", "refund.failed", "refund.updated")

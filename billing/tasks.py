@@ -15,6 +15,7 @@ from django.utils import timezone
 from billing.services.alerts import check_alerts
 from billing.services.attention import attend_all
 from billing.services.closing import close_due_periods
+from billing.services.invoice_checkouts import look_at_open_checkouts
 from billing.services.invoicing import draft_invoices, issue_due_invoices
 from billing.services.late_usage import settle_late_usage
 from billing.services.mailing import send_due_mail
@@ -35,6 +36,7 @@ CLOSINGS: Final = 1000
 DOCUMENTS: Final = 100
 MESSAGES: Final = 200
 RESERVATIONS: Final = 10_000
+STRIPE_CHECKOUTS: Final = 100
 STRIPE_CUSTOMERS: Final = 100
 STRIPE_EVENTS: Final = 200
 STRIPE_ORDERS: Final = 100
@@ -147,6 +149,12 @@ def tick_stripe_customers() -> int:
 def tick_stripe_orders() -> int:
     """Look at orders that may have been paid without anybody hearing of it."""
     return look_at_open_orders(now=timezone.now(), limit=STRIPE_ORDERS)
+
+
+@shared_task
+def tick_stripe_invoices() -> int:
+    """Look at invoices that may have been paid without anybody hearing of it."""
+    return look_at_open_checkouts(now=timezone.now(), limit=STRIPE_CHECKOUTS)
 
 
 @shared_task

@@ -24,6 +24,7 @@ from billing.models import (
     Alert,
     BillingPeriod,
     Invoice,
+    InvoiceCheckout,
     InvoiceDocument,
     Mail,
     OverageQuestion,
@@ -163,6 +164,7 @@ def _seldom(request: HttpRequest, moment: dt.datetime) -> list[Figure]:
         _conflicts(request),
         _stripe_events(request),
         _orders(request),
+        _checkouts(request),
         trials_ending_figure(request, moment),
         _questions(request, moment),
     ]
@@ -217,6 +219,18 @@ def _orders(request: HttpRequest) -> Figure:
         "each says why, and what can be done",
         level="danger" if count else "",
         icon="production_quantity_limits",
+    )
+
+
+def _checkouts(request: HttpRequest) -> Figure:
+    count = visible(request, InvoiceCheckout).exclude(trouble="").count()
+    return Figure(
+        "Invoices paid and not booked",
+        str(count),
+        list_url(InvoiceCheckout, trouble="yes"),
+        "each says why; look again",
+        level="danger" if count else "",
+        icon="credit_card_off",
     )
 
 

@@ -60,6 +60,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Invoices", "receipt_long", "billing_invoice_changelist"),
             Entry("Credit notes", "assignment_return", "billing_creditnote_changelist"),
             Entry("Payments", "payments", "billing_payment_changelist"),
+            Entry("Paid online", "credit_card", "billing_invoicecheckout_changelist"),
             Entry("Refunds", "undo", "billing_refund_changelist"),
             Entry("Disputes", "report", "billing_dispute_changelist"),
             Entry("Balances", "account_balance_wallet", "billing_clientbalance_changelist"),

@@ -7,6 +7,7 @@ from .credit_notes import CreditNote, CreditNoteDocument, CreditNoteLine, Credit
 from .credits import CreditGrant, GrantRevocation, GrantUse, PeriodUsage, TopUpPurchase
 from .discounts import DiscountScope, PlanDiscount, SubscriptionDiscount
 from .e_invoices import EInvoicedDocument
+from .invoice_checkouts import InvoiceCheckout
 from .invoices import (
     Charge,
     DocumentSeries,
@@ -65,6 +66,7 @@ __all__ = [
     "GrantRevocation",
     "GrantUse",
     "Invoice",
+    "InvoiceCheckout",
     "InvoiceDocument",
     "InvoiceLine",
     "InvoiceMovement",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from billing.models import Payment, TopUpOrder
+from billing.models import InvoiceCheckout, Payment, TopUpOrder
 from billing.refusals import RefusedError
 
 
@@ -13,13 +13,14 @@ class NotBookedError(RefusedError):
 def payment_of(intent_id: str) -> Payment | None:
     """The payment that Stripe collected with an intent; None for one that is not the portal's.
 
-    Raises NotBookedError for an intent of an order without a payment: events overtake each other,
-    so that it may be there when it is asked for again.
+    Raises NotBookedError for an intent that something of ours waits for: events overtake each
+    other, so that it may be there when it is asked for again.
     """
     if not intent_id:
         return None
     found = Payment.objects.select_related("client").filter(provider_id=intent_id).first()
-    if found is None and TopUpOrder.objects.filter(intent_id=intent_id).exists():
+    ours = (TopUpOrder, InvoiceCheckout)
+    if found is None and any(m.objects.filter(intent_id=intent_id).exists() for m in ours):
         raise NotBookedError(
             f"No payment {intent_id} is in the books. If its order's money is on the client's "
             "balance, correct the balance by hand."

@@ -31,7 +31,6 @@ from billing.stripe_gateway import (
     CheckoutLine,
     DeclinedError,
     GatewayError,
-    Intent,
     RejectedError,
 )
 from billing.tax import TaxableLine, TaxedDocument, tax_document
@@ -42,6 +41,7 @@ from .caps import make_ready
 from .order_fulfilment import fulfil
 from .purchases import book, period_to_buy_in, refuse_buyer
 from .stripe_customers import customer_of, ensure_customer
+from .stripe_standing import Standing, read_standing, standing_of
 from .tax import treatments_of
 
 LONGEST_KEY: Final = 200
@@ -216,7 +216,7 @@ def _charge(order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
         )
     except DeclinedError as error:
         return _record(order, _States.FAILED, intent_id=error.intent_id, failure=str(error))
-    return _take_in(order, intent, now)
+    return _take_in(order, standing_of(intent), now)
 
 
 def _lines(order: TopUpOrder) -> list[CheckoutLine]:
@@ -243,15 +243,8 @@ def look_at_order(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
     changes nothing. Raises GatewayError where Stripe cannot be read."""
     if order.state == _States.PAID and not order.trouble:
         return order
-    if order.session_id and not order.intent_id:
-        opened = gateway.read_checkout(order.session_id)
-        if not opened.intent_id:
-            return _record(order, _States.EXPIRED) if opened.status == "expired" else order
-        return _take_in(order, gateway.read_intent(opened.intent_id), now, opened)
-    if order.intent_id:
-        page = gateway.read_checkout(order.session_id) if order.session_id else None
-        return _take_in(order, gateway.read_intent(order.intent_id), now, page)
-    return order
+    found = read_standing(order.session_id, order.intent_id)
+    return order if found is None else _take_in(order, found, now)
 
 
 def look_at_open_orders(*, now: dt.datetime, limit: int) -> int:
@@ -289,7 +282,7 @@ def take_payment(*, order: TopUpOrder, intent_id: str, now: dt.datetime) -> TopU
     intent = gateway.read_intent(intent_id)
     if intent.metadata.get("order") != str(order.pk):
         raise RefusedError(f"The payment {intent_id} is not of this order.", field="payment")
-    return _take_in(order, intent, now)
+    return _take_in(order, standing_of(intent), now)
 
 
 @transaction.atomic
@@ -328,24 +321,11 @@ def _follow_up(order: TopUpOrder, now: dt.datetime) -> None:
     TopUpOrder.objects.unsettled().filter(pk=order.pk).update(look_at=now + wait)
 
 
-def _take_in(
-    order: TopUpOrder, intent: Intent, now: dt.datetime, page: Checkout | None = None
-) -> TopUpOrder:
-    """Bring an order to how its intent stands."""
-    if intent.is_paid:
-        return fulfil(order_id=order.pk, intent=intent, now=now)
-    failure = intent.failure.words if intent.failure else ""
-    if intent.is_on_its_way:
-        return _record(order, _States.PROCESSING, intent_id=intent.id, pay_url="")
-    if intent.status == "canceled" or (page is not None and page.status == "expired"):
-        ended = _States.EXPIRED if page is not None else _States.CANCELLED
-        return _record(order, ended, intent_id=intent.id, failure=failure, pay_url="")
-    if intent.status == "requires_action":
-        more = {"pay_url": intent.next_url} if page is None else {}
-        return _record(order, _States.PENDING, intent_id=intent.id, **more)
-    if page is not None and page.status == "open":
-        return _record(order, _States.PENDING, intent_id=intent.id, failure=failure)
-    return _record(order, _States.FAILED, intent_id=intent.id, failure=failure, pay_url="")
+def _take_in(order: TopUpOrder, found: Standing, now: dt.datetime) -> TopUpOrder:
+    """Bring an order to how its payment stands."""
+    if found.paid is not None:
+        return fulfil(order_id=order.pk, intent=found.paid, now=now)
+    return _record(order, found.state, **found.facts)
 
 
 def _record_page(order: TopUpOrder, page: Checkout) -> TopUpOrder:

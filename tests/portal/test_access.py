@@ -11,6 +11,7 @@ from agencyportal.portal.urls import client_pages
 from billing.crediting import Part
 from billing.models import (
     CreditNote,
+    InvoiceCheckout,
     OverageQuestion,
     TopUpOrder,
     TopUpPurchase,
@@ -37,6 +38,7 @@ WRITES = {
     "card_change",
     "card_saved",
     "card_remove",
+    "invoice_pay",
 }
 """Paths that take a form, and send whoever only looks back to the page it is on."""
 
@@ -107,6 +109,8 @@ def paths(story, invoice, client_viewer) -> dict[str, str]:
         "card_change": "card/change/",
         "card_saved": "card/saved/",
         "card_remove": "card/remove/",
+        "invoice_pay": f"invoices/{invoice.pk}/pay/",
+        "invoice_payment": f"invoice-payments/{_checkout(invoice).pk}/",
         "invoice_xml": f"invoices/{invoice.pk}/xml/",
         "credit_note": note,
         "credit_note_pdf": f"{note}pdf/",
@@ -133,6 +137,20 @@ def _order(story) -> TopUpOrder:
         is_live=False,
         state=TopUpOrder.State.EXPIRED,
         ordered_at=NOON,
+        look_at=NOON,
+    )
+
+
+def _checkout(invoice) -> InvoiceCheckout:
+    return InvoiceCheckout.objects.create(
+        agency=invoice.agency,
+        client=invoice.client,
+        invoice=invoice,
+        amount=invoice.total,
+        currency=invoice.currency,
+        is_live=False,
+        state=InvoiceCheckout.State.EXPIRED,
+        opened_at=NOON,
         look_at=NOON,
     )
 

@@ -131,6 +131,7 @@ ADMIN: dict[str, Rights] = {
             ("preview", {"state": "draft"}),
         ),
     ),
+    "billing.InvoiceCheckout": Rights(dialogs=(("look_again", TAKES_MONEY),)),
     "billing.InvoiceDocument": Rights(dialogs=(("retry", TAKES_MONEY),)),
     "billing.LateSettlement": READ,
     "billing.Mail": READ,
@@ -229,7 +230,7 @@ def _client(deployment: Deployment) -> tuple[Any, ...]:
     return (deployment.client.pk,)
 
 
-OF_CLIENT = ("invoices", "credit_notes")
+OF_CLIENT = ("invoices", "invoice_checkouts", "credit_notes")
 
 
 def _of(name: str, **only: Any) -> Callable[[Deployment], tuple[Any, ...]]:
@@ -320,6 +321,10 @@ PAGES: dict[str, Page] = {
     "portal:request": _read_by_clients(_of("top_up_requests")),
     "portal:invoice": _read_by_clients(_of("invoices", **_ISSUED)),
     "portal:invoice_pdf": _read_by_clients(_of("invoices", **_ISSUED)),
+    "portal:invoice_pay": Page(
+        CLIENTS, status=302, args=_of("invoices", **_ISSUED), posts=_DECIDES, refused=403
+    ),
+    "portal:invoice_payment": _read_by_clients(_of("invoice_checkouts")),
     "portal:credit_note": _read_by_clients(_of("credit_notes")),
     "portal:credit_note_pdf": _read_by_clients(_of("credit_notes")),
     "portal:credit_note_xml": _read_by_clients(_of("credit_notes")),

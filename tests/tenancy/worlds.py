@@ -22,6 +22,7 @@ from billing.models import (
     AlertCrossing,
     AlertRule,
     Invoice,
+    InvoiceCheckout,
     InvoiceDocument,
     MarginRule,
     OverageAnswer,
@@ -481,6 +482,18 @@ def _stripe(deployment: Deployment, now: dt.datetime) -> None:
         is_live=False,
         state=TopUpOrder.State.EXPIRED,
         ordered_at=now,
+        look_at=now,
+    )
+    invoice = client.invoices.exclude(number=None).order_by("pk")[0]
+    InvoiceCheckout.objects.create(
+        agency=client.agency,
+        client=client,
+        invoice=invoice,
+        amount=invoice.total,
+        currency=invoice.currency,
+        is_live=False,
+        state=InvoiceCheckout.State.EXPIRED,
+        opened_at=now,
         look_at=now,
     )
     StripeEvent.objects.create(

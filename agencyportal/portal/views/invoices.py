@@ -18,9 +18,11 @@ from agencyportal.portal.files import XML, file_of
 from agencyportal.portal.tables import CreditNoteTable, InvoiceTable, invoice_state
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
+from billing import stripe_gateway
 from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.documents.invoice_view import InvoiceView
-from billing.models import Invoice
+from billing.models import Invoice, InvoiceCheckout
+from billing.services.invoice_checkouts import PAYABLE
 
 SECTION = "invoices"
 MOST_NOTES = 24
@@ -61,6 +63,8 @@ def invoice(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResponse
         "total": writing.price(found.total, found.currency),
         "due": writing.price(found.amount_due, found.currency),
         "is_open": found.state in (Invoice.State.ISSUED, Invoice.State.PARTIALLY_PAID),
+        "pays_online": found.state in PAYABLE and found.amount_due > 0 and stripe_gateway.is_on(),
+        "on_its_way": found.checkouts.filter(state=InvoiceCheckout.State.PROCESSING).first(),
         "due_on": writing.long_day(found.due_date) if found.due_date else "",
         "has_pdf": document is not None and document.state == RenderedDocument.State.RENDERED,
         "has_xml": document is not None and document.has_xml,

@@ -1,0 +1,54 @@
+"""How a payment stands at Stripe, in the states of our own rows: top-up orders and invoices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from billing import stripe_gateway as gateway
+from billing.models import TopUpOrder
+from billing.stripe_gateway import Checkout, Intent
+
+_States: Final = TopUpOrder.State
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The state, the intent if it is paid, and what else changes of a row, by field."""
+
+    state: str
+    paid: Intent | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_standing(session_id: str | None, intent_id: str | None) -> Standing | None:
+    """Read from Stripe how a payment stands; None where nothing has happened yet.
+
+    Raises GatewayError.
+    """
+    page = gateway.read_checkout(session_id) if session_id else None
+    intent_id = intent_id or (page.intent_id if page is not None else "")
+    if intent_id:
+        return standing_of(gateway.read_intent(intent_id), page)
+    is_over = page is not None and page.status == "expired"
+    return Standing(_States.EXPIRED) if is_over else None
+
+
+def standing_of(intent: Intent, page: Checkout | None = None) -> Standing:
+    """How an intent stands, with the page that it is paid on, if it is paid on one."""
+    if intent.is_paid:
+        return Standing(_States.PAID, paid=intent)
+    known = {"intent_id": intent.id}
+    failure = intent.failure.words if intent.failure else ""
+    if intent.is_on_its_way:
+        return Standing(_States.PROCESSING, facts={**known, "pay_url": ""})
+    ended = {**known, "failure": failure, "pay_url": ""}
+    if intent.status == "canceled" or (page is not None and page.status == "expired"):
+        return Standing(_States.EXPIRED if page is not None else _States.CANCELLED, facts=ended)
+    if intent.status == "requires_action":
+        more = {"pay_url": intent.next_url} if page is None else {}
+        return Standing(_States.PENDING, facts={**known, **more})
+    if page is not None and page.status == "open":
+        return Standing(_States.PENDING, facts={**known, "failure": failure})
+    return Standing(_States.FAILED, facts=ended)
