@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from agencyportal.core.documents import SnapshotError
 from agencyportal.core.rendered import RenderedDocument
 from agencyportal.portal import explained, selectors
-from agencyportal.portal.files import XML, file_of
+from agencyportal.portal.files import PDF, XML, FileKind, file_of
 from agencyportal.portal.tables import CreditNoteTable, InvoiceTable, invoice_state
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
@@ -89,16 +89,7 @@ def invoice(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResponse
 def invoice_pdf(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResponse:
     """The file that was issued, proved by its hash; a page that says why where there is none."""
     found = get_object_or_404(selectors.invoices(visit.client), pk=invoice_id)
-    args = (visit.client.pk, found.pk)
-    return file_of(
-        request,
-        visit,
-        getattr(found, "document", None),
-        number=found.number or "",
-        title=_("Invoice %(number)s") % {"number": found.number},
-        page=reverse("portal:invoice", args=args),
-        again=reverse("portal:invoice_pdf", args=args),
-    )
+    return _file(request, visit, found, PDF)
 
 
 @client_page
@@ -109,16 +100,20 @@ def invoice_xml(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResp
     document = getattr(found, "document", None)
     if document is None or not document.has_xml:
         raise Http404("There is no e-invoice.")
+    return _file(request, visit, found, XML)
+
+
+def _file(request: HttpRequest, visit: Visit, found: Invoice, kind: FileKind) -> HttpResponse:
     args = (visit.client.pk, found.pk)
     return file_of(
         request,
         visit,
-        document,
+        getattr(found, "document", None),
         number=found.number or "",
         title=_("Invoice %(number)s") % {"number": found.number},
         page=reverse("portal:invoice", args=args),
-        again=reverse("portal:invoice_xml", args=args),
-        kind=XML,
+        again=reverse(f"portal:invoice_{kind.suffix}", args=args),
+        kind=kind,
     )
 
 
