@@ -10,16 +10,27 @@ from billing import stripe_gateway as gateway
 from billing.models import TopUpOrder
 from billing.stripe_gateway import Checkout, Intent
 
+AUTHENTICATE: Final = "authentication_required"
 _States: Final = TopUpOrder.State
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The state, the intent if it is paid, and what else changes of a row, by field."""
+    """The state, the intent if it is paid, and what else changes of a row, by field.
+
+    ``failure_code``: Stripe's word for why the last try failed. A card that was charged while its
+    holder was away, and whose bank asks for them, is pending: they can still confirm it
+    (`stripe_gateway.confirm_intent`).
+    """
 
     state: str
     paid: Intent | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    failure_code: str = ""
+
+    @property
+    def asks_for_holder(self) -> bool:
+        return self.state == _States.PENDING and self.failure_code == AUTHENTICATE
 
 
 def read_standing(session_id: str | None, intent_id: str | None) -> Standing | None:
@@ -43,6 +54,7 @@ def standing_of(intent: Intent, page: Checkout | None = None) -> Standing:
     failure = intent.failure.words if intent.failure else ""
     if intent.is_on_its_way:
         return Standing(_States.PROCESSING, facts={**known, "pay_url": ""})
+    code = intent.failure.code if intent.failure else ""
     ended = {**known, "failure": failure, "pay_url": ""}
     if intent.status == "canceled" or (page is not None and page.status == "expired"):
         return Standing(_States.EXPIRED if page is not None else _States.CANCELLED, facts=ended)
@@ -51,4 +63,6 @@ def standing_of(intent: Intent, page: Checkout | None = None) -> Standing:
         return Standing(_States.PENDING, facts={**known, **more})
     if page is not None and page.status == "open":
         return Standing(_States.PENDING, facts={**known, "failure": failure})
-    return Standing(_States.FAILED, facts=ended)
+    if code == AUTHENTICATE and page is None:
+        return Standing(_States.PENDING, facts=ended, failure_code=code)
+    return Standing(_States.FAILED, facts=ended, failure_code=code)

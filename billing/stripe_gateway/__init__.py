@@ -32,7 +32,7 @@ from .errors import (
     RejectedError,
     UnreachableError,
 )
-from .intents import cancel_intent, charge, read_intent
+from .intents import cancel_intent, charge, confirm_intent, read_intent
 from .refunds import find_refunds, read_dispute, read_refund, refund
 from .values import (
     Account,
@@ -73,6 +73,7 @@ __all__ = [
     "charge",
     "close_checkout",
     "close_connections",
+    "confirm_intent",
     "create_customer",
     "create_endpoint",
     "find_refunds",

@@ -100,7 +100,7 @@ def _meaning(error: stripe.StripeError) -> GatewayError:
 def _declined(error: stripe.CardError, code: str) -> DeclinedError:
     said = error.error
     intent = said.payment_intent.id if said is not None and said.payment_intent else ""
-    if code == AUTHENTICATE:
-        return AuthenticationNeededError(code=code, intent_id=intent)
     because = (said.decline_code if said is not None else None) or code
+    if AUTHENTICATE in (code, because):
+        return AuthenticationNeededError(code=AUTHENTICATE, intent_id=intent)
     return DeclinedError(code=because, intent_id=intent)

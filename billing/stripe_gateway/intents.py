@@ -56,6 +56,22 @@ def charge(
         return intent_of(found)
 
 
+def confirm_intent(*, intent_id: str, card_id: str, return_url: str, key: str) -> Intent:
+    """Try a payment again whose holder has to confirm it, and is here by now.
+
+    After AuthenticationNeededError: the same payment, so that it is made once. It comes back as
+    ``requires_action``, to be confirmed at its ``next_url``, or paid where the bank asks nothing.
+    Raises DeclinedError; RejectedError where it was paid or cancelled meanwhile.
+    """
+    with calling() as client:
+        found = client.v1.payment_intents.confirm(
+            intent_id,
+            {"payment_method": card_id, "return_url": return_url, "expand": WITH_CHARGE},
+            once(key),
+        )
+        return intent_of(found)
+
+
 def read_intent(intent_id: str) -> Intent:
     """A payment as it stands now."""
     with calling() as client:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from billing import stripe_gateway as gateway
+from billing.services.stripe_standing import standing_of
 from billing.stripe_gateway import CheckoutLine, CustomerDetails
 from tests.stripe_double import StripeDouble
 from tests.stripe_fixtures import stripe, stripe_server
@@ -173,6 +174,31 @@ def test_a_card_that_asks_for_its_holder_needs_them(stripe: StripeDouble) -> Non
     assert there.next_url == f"{stripe.url}/authenticate/{there.id}"
     stripe.authenticate(there.id)
     assert gateway.read_intent(there.id).is_paid
+
+
+def test_a_charge_in_their_absence_is_confirmed_by_its_holder_later(stripe: StripeDouble) -> None:
+    """It is the same payment, so that it can be made once only; and it is not over meanwhile."""
+    who = customer()
+    card = stripe.save_card(who, "3ds always")["id"]
+    with pytest.raises(gateway.AuthenticationNeededError) as asked:
+        charged(who, card)
+    waits = standing_of(gateway.read_intent(asked.value.intent_id))
+    assert (waits.state, waits.asks_for_holder) == ("pending", True)
+
+    def confirm() -> gateway.Intent:
+        return gateway.confirm_intent(
+            intent_id=asked.value.intent_id,
+            card_id=card,
+            return_url="https://portal.example/back/",
+            key="confirm",
+        )
+
+    there = confirm()
+    assert (there.id, there.status) == (asked.value.intent_id, "requires_action")
+    assert confirm().next_url == there.next_url == f"{stripe.url}/authenticate/{there.id}"
+    stripe.authenticate(there.id)
+    assert standing_of(gateway.read_intent(there.id)).state == "paid"
+    assert len(stripe.rows("payment_intent")) == 1
 
 
 def test_after_a_lost_answer_the_same_key_charges_once(stripe: StripeDouble) -> None:
