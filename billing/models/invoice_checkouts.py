@@ -1,52 +1,53 @@
-"""Invoices that somebody pays on Stripe's page."""
+"""Invoices that somebody pays on Stripe's page, and those that the saved card is charged for."""
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import ClassVar
+
 from django.db import models
-from django.utils.timezone import now
 
 from agencyportal.core.fields import CurrencyField, MoneyField
 from agencyportal.core.money import plain
-from agencyportal.core.tenancy import ScopedQuerySet
-from clients.models import Agency, Client, User
+from clients.models import Client, User
 
+from .attempts import AttemptQuerySet, PaymentAttempt
 from .invoices import Invoice
-from .orders import TopUpOrder
 from .payments import Payment
 
 
-class InvoiceCheckoutQuerySet(ScopedQuerySet["InvoiceCheckout"]):
-    agency_path = "agency"
-    client_path = "client"
-
-    def unsettled(self) -> InvoiceCheckoutQuerySet:
-        """Those that may still be paid."""
-        return self.filter(state__in=("pending", "processing"))
+class InvoiceCheckoutQuerySet(AttemptQuerySet["InvoiceCheckout"]):
+    pass
 
 
-class InvoiceCheckout(models.Model):
-    """One try to pay what is due of an invoice on Stripe's page; of an invoice one is open at most.
+class InvoiceCheckout(PaymentAttempt):
+    """One try to pay what is due of an invoice, on Stripe's page or by the saved card.
 
-    The intent is written first, with the amount of then; then Stripe is asked. ``paid`` means that
-    the money has come: ``payment`` is it in the books, or ``trouble`` says why it is not there.
+    Of an invoice one is open at most, so that never both are charged.
+
+    The amount is what was due when it was written. ``paid`` means that the money has come:
+    ``payment`` is it in the books, or ``trouble`` says why it is not there.
     """
 
-    State = TopUpOrder.State
+    FINAL: ClassVar[tuple[str, ...]] = tuple(
+        state for state in PaymentAttempt.State.values if state not in PaymentAttempt.UNSETTLED
+    )
+    RELATED: ClassVar[tuple[str, ...]] = ("invoice__client", "client__agency", "payer")
 
-    agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="+")
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="invoice_checkouts")
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="checkouts")
     amount = MoneyField(help_text="What was due, and is asked for.")
     currency = CurrencyField()
+    method = models.CharField(
+        max_length=10,
+        choices=PaymentAttempt.Method.choices,
+        default=PaymentAttempt.Method.PAGE,
+    )
+    card_id = models.CharField(max_length=255, blank=True, help_text="The card to be charged.")
+    decline = models.CharField(max_length=60, blank=True, help_text="The bank's word for why not.")
     payer = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
-    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
-    is_live = models.BooleanField()
-    session_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
-    intent_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
-    pay_url = models.CharField(max_length=2000, blank=True, help_text="Where it can be paid.")
-    failure = models.CharField(max_length=500, blank=True, help_text="In words for the client.")
     trouble = models.CharField(
         max_length=500, blank=True, help_text="Paid, and not in the books: why. For the operator."
     )
@@ -54,9 +55,6 @@ class InvoiceCheckout(models.Model):
         Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="checkout"
     )
     opened_at = models.DateTimeField()
-    paid_at = models.DateTimeField(null=True, blank=True)
-    look_at = models.DateTimeField(help_text="When Stripe is asked next how it stands.")
-    created_at = models.DateTimeField(default=now, editable=False)
 
     objects = InvoiceCheckoutQuerySet.as_manager()
 
@@ -86,3 +84,7 @@ class InvoiceCheckout(models.Model):
 
     def __str__(self) -> str:
         return f"Payment {self.pk} of {self.invoice}, {plain(self.amount)} {self.currency}"
+
+    @property
+    def begun_at(self) -> dt.datetime:
+        return self.opened_at

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import ClassVar
+
 from django.db import models
-from django.utils.timezone import now
 
 from agencyportal.core.fields import CurrencyField, MoneyField, QuantityField
 from agencyportal.core.money import plain
-from agencyportal.core.tenancy import ScopedQuerySet
-from clients.models import Agency, Client, User, Workspace
+from clients.models import Client, User, Workspace
 
+from .attempts import AttemptQuerySet, PaymentAttempt
 from .credits import TopUpPurchase
 from .plans import TopUpBand
 
 
-class TopUpOrderQuerySet(ScopedQuerySet["TopUpOrder"]):
-    agency_path = "agency"
-    client_path = "client"
-
-    def unsettled(self) -> TopUpOrderQuerySet:
-        """Those that may still be paid."""
-        return self.filter(state__in=(TopUpOrder.State.PENDING, TopUpOrder.State.PROCESSING))
-
-    def in_trouble(self) -> TopUpOrderQuerySet:
-        """Those about which somebody has to do something."""
-        return self.exclude(trouble="")
+class TopUpOrderQuerySet(AttemptQuerySet["TopUpOrder"]):
+    pass
 
 
-class TopUpOrder(models.Model):
+class TopUpOrder(PaymentAttempt):
     """A band that somebody wants to pay for now: what was shown, and how far its payment is.
 
     The intent is written first; then Stripe is asked. ``paid`` means that the money has come: the
@@ -35,23 +28,12 @@ class TopUpOrder(models.Model):
     ``trouble`` says why neither was possible.
     """
 
-    class State(models.TextChoices):
-        PENDING = "pending", "Waiting to be paid"
-        PROCESSING = "processing", "On its way"
-        PAID = "paid", "Paid"
-        FAILED = "failed", "Failed"
-        EXPIRED = "expired", "Expired"
-        CANCELLED = "cancelled", "Cancelled"
-
     class Starts(models.TextChoices):
         NOW = "now", "Now"
         NEXT_PERIOD = "next_period", "With the next period"
 
-    class Method(models.TextChoices):
-        PAGE = "page", "On Stripe's page"
-        CARD = "card", "By the saved card"
+    RELATED: ClassVar[tuple[str, ...]] = ("workspace", "band", "client__agency", "agency", "buyer")
 
-    agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="+")
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="top_up_orders")
     workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="top_up_orders")
     band = models.ForeignKey(TopUpBand, on_delete=models.PROTECT, related_name="+")
@@ -61,21 +43,13 @@ class TopUpOrder(models.Model):
     gross = MoneyField(help_text="What is asked for.")
     currency = CurrencyField()
     starts = models.CharField(max_length=20, choices=Starts.choices, default=Starts.NOW)
-    method = models.CharField(max_length=10, choices=Method.choices)
+    method = models.CharField(max_length=10, choices=PaymentAttempt.Method.choices)
     saves_card = models.BooleanField(default=False)
     card_id = models.CharField(max_length=255, blank=True, help_text="The card to be charged.")
     buyer = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
     )
     key = models.CharField(max_length=200, help_text="The buyer's idempotency key.")
-    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
-    is_live = models.BooleanField()
-    session_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
-    intent_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
-    pay_url = models.CharField(
-        max_length=2000, blank=True, help_text="Where it can be paid or confirmed."
-    )
-    failure = models.CharField(max_length=500, blank=True, help_text="In words for the client.")
     trouble = models.CharField(
         max_length=500, blank=True, help_text="Paid, and not granted: why. For the operator."
     )
@@ -83,9 +57,6 @@ class TopUpOrder(models.Model):
         TopUpPurchase, on_delete=models.PROTECT, null=True, blank=True, related_name="order"
     )
     ordered_at = models.DateTimeField()
-    paid_at = models.DateTimeField(null=True, blank=True)
-    look_at = models.DateTimeField(help_text="When Stripe is asked next how it stands.")
-    created_at = models.DateTimeField(default=now, editable=False)
 
     objects = TopUpOrderQuerySet.as_manager()
 
@@ -109,3 +80,7 @@ class TopUpOrder(models.Model):
 
     def __str__(self) -> str:
         return f"Order {self.pk}: {self.band}, {plain(self.gross)} {self.currency}"
+
+    @property
+    def begun_at(self) -> dt.datetime:
+        return self.ordered_at

@@ -9,34 +9,29 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from agencyportal.core.claims import claim
 from agencyportal.core.locks import lock_row
 from agencyportal.core.money import format_money
 from billing import stripe_gateway as gateway
 from billing.models import Invoice, InvoiceCheckout, Payment
 from billing.refusals import RefusedError
 from billing.stripe_amounts import UnchargeableError, to_stripe
-from billing.stripe_gateway import CheckoutLine, GatewayError, Intent, RejectedError
+from billing.stripe_gateway import CheckoutLine, Intent, RejectedError
 from clients.models import User
 
 from .payments import record_payment
-from .stripe_customers import ensure_customer
+from .stripe_attempts import locked_attempt, look_at_each, note_trouble, open_page, record
 from .stripe_standing import read_standing
-
-PAGE_OPEN_FOR: Final = dt.timedelta(hours=1)
-"""How long Stripe's page can be paid on. Half an hour is Stripe's least."""
 
 NO_PAGE_AFTER: Final = dt.timedelta(minutes=25)
 """An attempt that has no page by then gets none: nobody has seen one."""
 
-LONGEST_TROUBLE: Final = 500
 PAYABLE: Final = (Invoice.State.ISSUED, Invoice.State.PARTIALLY_PAID)
 
 _logger = logging.getLogger(__name__)
@@ -74,19 +69,12 @@ def look_at_checkout(*, checkout: InvoiceCheckout, now: dt.datetime) -> InvoiceC
         return checkout
     if found.paid is not None:
         return book_checkout(checkout_id=checkout.pk, intent=found.paid, now=now)
-    return _record(checkout, found.state, **found.facts)
+    return record(checkout, found.state, **found.facts)
 
 
 def look_at_open_checkouts(*, now: dt.datetime, limit: int) -> int:
     """Look at attempts that may have been paid without anybody hearing of it; how many."""
-    looked = 0
-    while looked < limit and (checkout := _claim(now)) is not None:
-        looked += 1
-        try:
-            _follow_up(checkout, now)
-        except GatewayError as error:
-            _logger.warning("%s: %s", checkout, error)
-    return looked
+    return look_at_each(InvoiceCheckout.objects.all(), _follow_up, now=now, limit=limit)
 
 
 def book_checkout(*, checkout_id: int, intent: Intent, now: dt.datetime) -> InvoiceCheckout:
@@ -99,7 +87,8 @@ def book_checkout(*, checkout_id: int, intent: Intent, now: dt.datetime) -> Invo
         return _book(checkout_id, intent, now)
     except Exception as error:
         _logger.exception("the paid invoice checkout %s could not be booked", checkout_id)
-        return _note_trouble(checkout_id, f"{intent.id}: {type(error).__name__}: {error}", now)
+        said = f"{intent.id}: {type(error).__name__}: {error}"
+        return note_trouble(InvoiceCheckout, checkout_id, said, now)
 
 
 # --- Opening it ------------------------------------------------------------------------------
@@ -114,7 +103,7 @@ def _bring_up_to_date(earlier: InvoiceCheckout, invoice: Invoice, now: dt.dateti
     """Settle what has ended meanwhile, and close a page that asks for another amount."""
     if not earlier.session_id:
         if earlier.amount != invoice.amount_due or now - earlier.opened_at > NO_PAGE_AFTER:
-            _record(earlier, _States.CANCELLED)
+            record(earlier, _States.CANCELLED)
         return
     earlier = look_at_checkout(checkout=earlier, now=now)
     if earlier.state != _States.PENDING or earlier.amount == invoice.amount_due:
@@ -124,7 +113,7 @@ def _bring_up_to_date(earlier: InvoiceCheckout, invoice: Invoice, now: dt.dateti
     except RejectedError:  # somebody has just paid there
         look_at_checkout(checkout=earlier, now=now)
     else:
-        _record(earlier, _States.CANCELLED)
+        record(earlier, _States.CANCELLED)
 
 
 @transaction.atomic
@@ -156,67 +145,33 @@ def _place(invoice: Invoice, payer: User | None, now: dt.datetime) -> InvoiceChe
 def _open_page(checkout: InvoiceCheckout, now: dt.datetime) -> InvoiceCheckout:
     if checkout.state != _States.PENDING or checkout.session_id:
         return checkout
-    customer = ensure_customer(client=checkout.client, now=now)
     with translation.override(checkout.client.language):
         name = _("Invoice %(number)s") % {"number": checkout.invoice.number}
-    page = gateway.open_checkout(
-        customer_id=customer.customer_id,
-        currency=checkout.currency,
+    return open_page(
+        checkout,
         lines=[CheckoutLine(name, checkout.amount)],
         description=f"Invoice {checkout.invoice.number}",
-        success_url=f"{page_of(checkout)}?back=paid",
-        cancel_url=f"{page_of(checkout)}?back=left",
-        expires_at=checkout.opened_at + PAGE_OPEN_FOR,
-        language=checkout.client.language,
         metadata={"invoice_payment": str(checkout.pk), "client": checkout.client.slug},
         key=f"invoice-payment:{checkout.pk}",
+        address=page_of(checkout),
+        now=now,
     )
-    return _record(checkout, _States.PENDING, session_id=page.id, pay_url=page.url)
 
 
 # --- How it stands ---------------------------------------------------------------------------
 
 
-def _claim(now: dt.datetime) -> InvoiceCheckout | None:
-    if not gateway.is_on():
-        return None
-    due = InvoiceCheckout.objects.unsettled().filter(
-        look_at__lte=now, is_live=settings.STRIPE_LIVE_MODE
-    )
-    claimed = claim(
-        due.order_by("look_at", "pk"), set={"look_at": now + dt.timedelta(minutes=5)}, limit=1
-    )
-    rows = InvoiceCheckout.objects.select_related("invoice__client", "client__agency")
-    return rows.get(pk=claimed[0]) if claimed else None
-
-
 def _follow_up(checkout: InvoiceCheckout, now: dt.datetime) -> None:
-    age = now - checkout.opened_at
     if checkout.session_id:
         look_at_checkout(checkout=checkout, now=now)
-    elif age > NO_PAGE_AFTER:
-        _record(checkout, _States.CANCELLED)
-    wait = min(max(age / 2, dt.timedelta(minutes=2)), dt.timedelta(hours=6))
-    InvoiceCheckout.objects.unsettled().filter(pk=checkout.pk).update(look_at=now + wait)
-
-
-@transaction.atomic
-def _record(checkout: InvoiceCheckout, state: str, **facts: Any) -> InvoiceCheckout:
-    """Write down how an attempt stands, unless it has ended: from there only money leads on.
-    Locks the attempt."""
-    locked = _locked(checkout.pk)
-    if locked.state in (_States.PENDING, _States.PROCESSING):
-        locked.state = state
-        for name, value in facts.items():
-            setattr(locked, name, value or (None if name == "intent_id" else ""))
-        locked.save(update_fields=["state", *facts])
-    return locked
+    elif now - checkout.opened_at > NO_PAGE_AFTER:
+        record(checkout, _States.CANCELLED)
 
 
 @transaction.atomic
 def _book(checkout_id: int, intent: Intent, now: dt.datetime) -> InvoiceCheckout:
     """Locks the attempt, its invoice, and the client's balance where something is kept."""
-    locked = _locked(checkout_id)
+    locked = locked_attempt(InvoiceCheckout, checkout_id)
     if locked.state == _States.PAID and not locked.trouble:
         return locked
     _refuse_mismatch(locked, intent)
@@ -247,18 +202,3 @@ def _refuse_mismatch(checkout: InvoiceCheckout, intent: Intent) -> None:
             f"The payment {intent.id} of {format_money(intent.received, intent.currency)} is not "
             f"the one of {format_money(checkout.amount, checkout.currency)} that was asked for."
         )
-
-
-@transaction.atomic
-def _note_trouble(checkout_id: int, said: str, now: dt.datetime) -> InvoiceCheckout:
-    locked = _locked(checkout_id)
-    if locked.state != _States.PAID or locked.trouble:
-        locked.state, locked.paid_at = _States.PAID, locked.paid_at or now
-        locked.trouble, locked.pay_url = said[:LONGEST_TROUBLE], ""
-        locked.save(update_fields=["state", "paid_at", "trouble", "pay_url"])
-    return locked
-
-
-def _locked(checkout_id: int) -> InvoiceCheckout:
-    rows = InvoiceCheckout.objects.select_related("invoice__client", "client__agency", "payer")
-    return lock_row(rows.filter(pk=checkout_id))

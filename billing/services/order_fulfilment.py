@@ -38,8 +38,8 @@ from .client_balance import enter, lock_balance
 from .drafting import CHARGE_PARTS, price_drafts, write_lines
 from .invoicing import issue_invoices
 from .purchases import book, next_bounds
+from .stripe_attempts import note_trouble
 
-LONGEST_TROUBLE: Final = 500
 TO_BALANCE: Final = gettext_noop(
     "The package had changed when the payment came; the money is on your balance."
 )
@@ -62,7 +62,8 @@ def fulfil(*, order_id: int, intent: Intent, now: dt.datetime) -> TopUpOrder:
         return _fulfil(order_id, intent, now)
     except Exception as error:
         _logger.exception("the paid order %s could not be granted", order_id)
-        return _note_trouble(order_id, intent, f"{type(error).__name__}: {error}", now)
+        said = f"{intent.id}: {type(error).__name__}: {error}"
+        return note_trouble(TopUpOrder, order_id, said, now)
 
 
 @transaction.atomic
@@ -206,15 +207,4 @@ def _settle(
             *("state", "intent_id", "paid_at", "purchase", "failure", "trouble", "pay_url"),
         ]
     )
-    return order
-
-
-@transaction.atomic
-def _note_trouble(order_id: int, intent: Intent, said: str, now: dt.datetime) -> TopUpOrder:
-    order = lock_row(TopUpOrder.objects.filter(pk=order_id))
-    if order.state != TopUpOrder.State.PAID or order.trouble:
-        order.state = TopUpOrder.State.PAID
-        order.paid_at = order.paid_at or now
-        order.trouble = f"{intent.id}: {said}"[:LONGEST_TROUBLE]
-        order.save(update_fields=["state", "paid_at", "trouble"])
     return order

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from billing import stripe_gateway as gateway
-from billing.models import TopUpOrder
-from billing.stripe_gateway import Checkout, Intent
+from billing.models.attempts import PaymentAttempt
+from billing.stripe_gateway import Checkout, DeclinedError, Intent
 
 AUTHENTICATE: Final = "authentication_required"
-_States: Final = TopUpOrder.State
+_States: Final = PaymentAttempt.State
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +66,10 @@ def standing_of(intent: Intent, page: Checkout | None = None) -> Standing:
     if code == AUTHENTICATE and page is None:
         return Standing(_States.PENDING, facts=ended, failure_code=code)
     return Standing(_States.FAILED, facts=ended, failure_code=code)
+
+
+def declined(error: DeclinedError) -> Standing:
+    """A charge that the bank refused just now, or for which it wants the card's holder."""
+    facts = {"intent_id": error.intent_id, "failure": str(error)}
+    state = _States.PENDING if error.code == AUTHENTICATE else _States.FAILED
+    return Standing(state, facts=facts, failure_code=error.code)

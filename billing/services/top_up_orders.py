@@ -8,16 +8,14 @@ Stripe's events, and by a tick. All three call `look_at_order`.
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from agencyportal.core.claims import claim
 from agencyportal.core.locks import lock_row
 from agencyportal.core.money import round_money
 from agencyportal.core.periods import local_date
@@ -26,13 +24,7 @@ from billing.models import BillingPeriod, TopUpBand, TopUpOrder
 from billing.refusals import RefusedError, refuse_unfit_key
 from billing.scenario import Starts
 from billing.stripe_amounts import UnchargeableError, to_stripe
-from billing.stripe_gateway import (
-    Checkout,
-    CheckoutLine,
-    DeclinedError,
-    GatewayError,
-    RejectedError,
-)
+from billing.stripe_gateway import CheckoutLine, RejectedError
 from billing.tax import TaxableLine, TaxedDocument, tax_document
 from clients.models import Client, Platform, User, Workspace
 from clients.services import windows
@@ -40,23 +32,20 @@ from clients.services import windows
 from .caps import make_ready
 from .order_fulfilment import fulfil
 from .purchases import book, period_to_buy_in, refuse_buyer
-from .stripe_customers import customer_of, ensure_customer
+from .stripe_attempts import (
+    ASKED_AGAIN_FOR,
+    LOST,
+    charge_card,
+    look_at_each,
+    open_page,
+    record,
+)
+from .stripe_customers import customer_of
 from .stripe_standing import Standing, read_standing, standing_of
 from .tax import treatments_of
 
 LONGEST_KEY: Final = 200
-PAGE_OPEN_FOR: Final = dt.timedelta(hours=1)
-"""How long Stripe's page can be paid on. Half an hour is Stripe's least."""
 
-ASKED_AGAIN_FOR: Final = dt.timedelta(hours=20)
-"""Stripe knows keys for a day. Until then a charge whose answer was lost is asked for again."""
-
-LOST: Final = (
-    "Nobody knows whether it was charged: Stripe gave no answer for a day. Look for the order's "
-    "number in Stripe's dashboard."
-)
-
-_logger = logging.getLogger(__name__)
 _States = TopUpOrder.State
 
 
@@ -184,39 +173,29 @@ def begin_payment(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
         return order
     if order.method == TopUpOrder.Method.CARD:
         return _charge(order, now)
-    customer = ensure_customer(client=order.client, now=now)
-    page = gateway.open_checkout(
-        customer_id=customer.customer_id,
-        currency=order.currency,
+    return open_page(
+        order,
         lines=_lines(order),
         description=_description(order),
-        success_url=f"{page_of(order)}?back=paid",
-        cancel_url=f"{page_of(order)}?back=left",
-        expires_at=order.ordered_at + PAGE_OPEN_FOR,
-        language=order.client.language,
         metadata=_metadata(order),
         key=f"order:{order.pk}",
-        save_card=order.saves_card,
+        address=page_of(order),
+        now=now,
+        saves_card=order.saves_card,
     )
-    return _record_page(order, page)
 
 
 def _charge(order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
-    customer = ensure_customer(client=order.client, now=now)
-    try:
-        intent = gateway.charge(
-            customer_id=customer.customer_id,
-            card_id=order.card_id,
-            amount=order.gross,
-            currency=order.currency,
-            description=_description(order),
-            metadata=_metadata(order),
-            key=f"order:{order.pk}",
-            return_url=f"{page_of(order)}?back=paid",
-        )
-    except DeclinedError as error:
-        return _record(order, _States.FAILED, intent_id=error.intent_id, failure=str(error))
-    return _take_in(order, standing_of(intent), now)
+    found = charge_card(
+        order,
+        amount=order.gross,
+        description=_description(order),
+        metadata=_metadata(order),
+        key=f"order:{order.pk}",
+        now=now,
+        address=page_of(order),
+    )
+    return _take_in(order, found, now)
 
 
 def _lines(order: TopUpOrder) -> list[CheckoutLine]:
@@ -249,14 +228,7 @@ def look_at_order(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
 
 def look_at_open_orders(*, now: dt.datetime, limit: int) -> int:
     """Look at orders that may have been paid without anybody hearing of it; how many."""
-    looked = 0
-    while looked < limit and (order := _claim(now)) is not None:
-        looked += 1
-        try:
-            _follow_up(order, now)
-        except GatewayError as error:
-            _logger.warning("%s: %s", order, error)
-    return looked
+    return look_at_each(TopUpOrder.objects.all(), _follow_up, now=now, limit=limit)
 
 
 def cancel_order(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
@@ -271,7 +243,7 @@ def cancel_order(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
             gateway.cancel_intent(order.intent_id)
     except RejectedError:
         return look_at_order(order=order, now=now)
-    return _record(order, _States.CANCELLED)
+    return record(order, _States.CANCELLED)
 
 
 def take_payment(*, order: TopUpOrder, intent_id: str, now: dt.datetime) -> TopUpOrder:
@@ -296,50 +268,19 @@ def close_without_payment(*, order: TopUpOrder) -> None:
     locked.save(update_fields=["trouble"])
 
 
-def _claim(now: dt.datetime) -> TopUpOrder | None:
-    if not gateway.is_on():
-        return None
-    due = TopUpOrder.objects.unsettled().filter(look_at__lte=now, is_live=settings.STRIPE_LIVE_MODE)
-    claimed = claim(
-        due.order_by("look_at", "pk"), set={"look_at": now + dt.timedelta(minutes=5)}, limit=1
-    )
-    related = ("workspace", "band", "client__agency", "agency", "buyer")
-    return TopUpOrder.objects.select_related(*related).get(pk=claimed[0]) if claimed else None
-
-
 def _follow_up(order: TopUpOrder, now: dt.datetime) -> None:
     if order.session_id or order.intent_id:
         order = look_at_order(order=order, now=now)
     elif order.method == TopUpOrder.Method.PAGE:
-        _record(order, _States.EXPIRED)  # nobody ever saw a page to pay it on
+        record(order, _States.EXPIRED)  # nobody ever saw a page to pay it on
     elif now - order.ordered_at < ASKED_AGAIN_FOR:
         begin_payment(order=order, now=now)
     else:
-        _record(order, _States.FAILED, trouble=LOST)
-    age = now - order.ordered_at
-    wait = min(max(age / 2, dt.timedelta(minutes=2)), dt.timedelta(hours=6))
-    TopUpOrder.objects.unsettled().filter(pk=order.pk).update(look_at=now + wait)
+        record(order, _States.FAILED, trouble=LOST)
 
 
 def _take_in(order: TopUpOrder, found: Standing, now: dt.datetime) -> TopUpOrder:
     """Bring an order to how its payment stands."""
     if found.paid is not None:
         return fulfil(order_id=order.pk, intent=found.paid, now=now)
-    return _record(order, found.state, **found.facts)
-
-
-def _record_page(order: TopUpOrder, page: Checkout) -> TopUpOrder:
-    return _record(order, _States.PENDING, session_id=page.id, pay_url=page.url)
-
-
-@transaction.atomic
-def _record(order: TopUpOrder, state: str, **facts: Any) -> TopUpOrder:
-    """Write down how an order stands, unless it is paid already: from there nothing leads back.
-    Locks the order."""
-    locked = lock_row(TopUpOrder.objects.filter(pk=order.pk))
-    if locked.state != _States.PAID:
-        locked.state = state
-        for name, value in facts.items():
-            setattr(locked, name, value or (None if name in ("session_id", "intent_id") else ""))
-        locked.save(update_fields=["state", *facts])
-    return locked
+    return record(order, found.state, **found.facts)

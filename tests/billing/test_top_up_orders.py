@@ -28,11 +28,10 @@ from billing.services.caps import set_cap
 from billing.services.drafting import draft_invoices
 from billing.services.invoicing import issue_due_invoices
 from billing.services.order_fulfilment import move_to_balance
+from billing.services.stripe_attempts import ASKED_AGAIN_FOR, LOST
 from billing.services.stripe_customers import ensure_customer, read_card
 from billing.services.subscriptions import end
 from billing.services.top_up_orders import (
-    ASKED_AGAIN_FOR,
-    LOST,
     begin_payment,
     cancel_order,
     look_at_open_orders,
