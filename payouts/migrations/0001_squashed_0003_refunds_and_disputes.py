@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
                                     ("dispute", "Disputes"),
                                     ("adjustment", "Adjustment"),
                                 ],
-                                max_length=77,
+                                max_length=20,
                             ),
                         ),
                         (
