@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
 from agencyportal.core.charts import ChartColours
 from agencyportal.core.colours import readable_on_white, tinted
@@ -71,6 +73,36 @@ class PartyBlock:
             phone=party.phone,
             website=party.website,
         )
+
+
+class RunningSum:
+    """The sum down a column, as pages hand it on: written above and below a table that breaks.
+
+    The style sheet shows what the first row of a page says was `brought`, and what its last row
+    says is `carried`. Use inside the document's language.
+    """
+
+    def __init__(self, formats: Formats) -> None:
+        self._formats = formats
+        self._sum = Decimal(0)
+        self._words = ""
+
+    @property
+    def brought(self) -> str:
+        """What was added so far, for the top of a page; empty before the first amount."""
+        return self._words and _("Subtotal brought forward: %(amount)s") % {"amount": self._words}
+
+    @property
+    def carried(self) -> str:
+        """The same for the foot of a page."""
+        return self._words and _("Subtotal carried forward: %(amount)s") % {"amount": self._words}
+
+    def add(self, amount: Decimal) -> dict[str, str]:
+        """Count one row's amount; returns what the row says."""
+        brought = self.brought
+        self._sum += amount
+        self._words = self._formats.money(self._sum)
+        return {"brought": brought, "carried": self.carried}
 
 
 def render_document(

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from agencyportal.core.charts import daily_bars
 from agencyportal.core.formats import Formats
-from agencyportal.core.printing import Palette, PartyBlock
+from agencyportal.core.printing import Palette, PartyBlock, RunningSum
 from billing.documents.invoice_snapshot import (
     InvoiceLine,
     InvoiceSnapshot,
@@ -59,9 +59,11 @@ class InvoiceView:
         self.formats = Formats(snapshot.locale, snapshot.currency)
         self.palette = Palette.of(snapshot.agency)
         self.tax_name = snapshot.tax_name or _("Tax")
+        self.running = RunningSum(self.formats)
 
     def context(self) -> dict[str, Any]:
         snapshot, formats = self.snapshot, self.formats
+        sections = self._sections()
         return {
             "invoice": snapshot,
             "is_credit_note": snapshot.kind == "credit_note",
@@ -72,7 +74,8 @@ class InvoiceView:
             "due_amount": formats.money(snapshot.totals.due),
             "due_date": formats.long_day(snapshot.due_date) if snapshot.due_date else "",
             "is_settled": snapshot.totals.due <= 0,
-            "sections": self._sections(),
+            "sections": sections,
+            "brought_to_totals": self.running.brought,
             "shows_tax_column": len(snapshot.taxes) > 1,
             "taxes": [self._tax(tax) for tax in snapshot.taxes],
             "tax_reasons": list(dict.fromkeys(t.reason for t in snapshot.taxes if t.reason)),
@@ -110,7 +113,8 @@ class InvoiceView:
             runs_on = len(same_kind) > LONG_GROUP
             for position, line in enumerate(same_kind):
                 label = KINDS[kind] if runs_on or position == 0 else ""
-                rows.append({"kind": label, **self._line(line, section)})
+                running = self.running.add(line.net)
+                rows.append({"kind": label, **running, **self._line(line, section)})
         usage = [self._usage(summary) for summary in section.usage]
         return {
             "name": section.name or _("General"),
@@ -118,6 +122,8 @@ class InvoiceView:
             "period": self.formats.span(section.period) if section.period else "",
             "rows": rows,
             "net": self.formats.money(section.net),
+            "brought": self.running.brought,
+            "carried": self.running.carried,
             "usage": usage,
         }
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from agencyportal.core.formats import Formats
-from agencyportal.core.printing import PartyBlock
+from agencyportal.core.printing import PartyBlock, RunningSum
 from payouts.documents.statement_snapshot import (
     ClientEarnings,
     EarningLine,
@@ -51,7 +51,7 @@ class StatementView:
             "has_closing": totals.closing != 0,
             "state_words": self._state_words(),
             "movements": list(self._movements()),
-            "clients": [self._client(client) for client in snapshot.clients],
+            "clients": self._clients(),
             "earned": self._figures(snapshot.earning_lines()),
             "adjustments": self._adjustments(),
             "invoices": self._invoices(),
@@ -97,19 +97,23 @@ class StatementView:
         yield "", _("Carried forward to next month"), money(-totals.closing)
         yield "grand", _("Payout"), money(totals.paid_out)
 
-    def _client(self, client: ClientEarnings) -> dict[str, Any]:
+    def _clients(self) -> list[dict[str, Any]]:
+        running = RunningSum(self.formats)
+        return [self._client(client, running) for client in self.snapshot.clients]
+
+    def _client(self, client: ClientEarnings, running: RunningSum) -> dict[str, Any]:
         return {
             "name": client.name,
-            "workspaces": [self._workspace(workspace) for workspace in client.workspaces],
+            "workspaces": [self._workspace(place, running) for place in client.workspaces],
             "total": self._figures(client.lines()),
         }
 
-    def _workspace(self, workspace: WorkspaceEarnings) -> dict[str, Any]:
+    def _workspace(self, workspace: WorkspaceEarnings, running: RunningSum) -> dict[str, Any]:
         usage = [line for line in workspace.lines if line.source == "usage"]
         fees = [line for line in workspace.lines if line.source == "fee"]
         return {
             "name": workspace.name,
-            "lines": [self._line(line) for line in (*usage, *fees)],
+            "lines": [{**running.add(line.net), **self._line(line)} for line in (*usage, *fees)],
         }
 
     def _line(self, line: EarningLine) -> dict[str, Any]:
@@ -130,8 +134,10 @@ class StatementView:
         return [self.formats.money(total) for total in sums]
 
     def _adjustments(self) -> list[dict[str, Any]]:
+        running = RunningSum(self.formats)
         return [
             {
+                **running.add(line.amount),
                 "day": self.formats.day(line.happened_on),
                 "kind": ADJUSTMENT_KINDS[line.kind],
                 "client": line.client,
@@ -142,8 +148,10 @@ class StatementView:
         ]
 
     def _invoices(self) -> list[dict[str, Any]]:
+        running = RunningSum(self.formats)
         return [
             {
+                **running.add(invoice.net),
                 "number": invoice.number,
                 "client": invoice.client,
                 "paid_on": self.formats.day(invoice.paid_on),

@@ -133,6 +133,27 @@ def test_a_long_invoice_repeats_its_table_head_and_loses_no_line():
     assert "Amount due €297.50" in sheets[-1]
 
 
+def test_each_page_carries_its_subtotal_to_the_next():
+    sheets = pages(long_invoice(60))
+    carried = [re.findall(r"Subtotal carried forward: €([\d.]+)", sheet) for sheet in sheets]
+    brought = [re.findall(r"Subtotal brought forward: €([\d.]+)", sheet) for sheet in sheets]
+    so_far = 0
+    for sheet, before, after in zip(sheets, brought, carried, strict=True):
+        assert before == ([f"{so_far * D('1.25')}"] if so_far else [])
+        so_far += len(re.findall(r"Workflow \d{3}:", sheet))
+        assert after == ([] if so_far == 60 else [f"{so_far * D('1.25')}"])
+
+
+def test_the_second_workspace_goes_on_from_the_sum_of_the_first():
+    first, second = pages(invoice())
+    assert "Subtotal carried forward: €878.30" in first  # 620.60 + 250.00 + 7.70
+    assert "brought forward" not in first
+    assert "Subtotal brought forward: €878.30" in second
+    assert "Discounts Goodwill credit for Jan 12 −€15.40" in second
+    assert "Net total €862.90" in second
+    assert "carried forward" not in second
+
+
 def test_reverse_charge_says_why_there_is_no_tax():
     printed = text(reverse_charge_invoice())
     assert "VAT 0% · Reverse charge €862.90 €0.00" in printed

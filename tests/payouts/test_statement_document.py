@@ -51,6 +51,8 @@ def printed() -> str:
         "Carried forward to next month €0.00",
         "Conversations Acme Support 1,442 €60.60 −€37.44 −€3.03 €20.13",
         "Support Starter Acme Support · package fee €560.00 €0.00 −€28.00 €532.00",
+        "Subtotal carried forward: €547.35",  # 20.13 + 532.00 - 4.78
+        "Subtotal brought forward: €547.35",
         "Subtotal Birch & Partners €410.00 −€96.31 −€20.50 €293.19",
         "All clients €1,272.90 −€145.84 −€63.65 €1,063.41",
         "200 unused conversations of Growth 500 (INV-2026-000042) −€24.00",
