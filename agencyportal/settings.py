@@ -197,6 +197,16 @@ STORAGES = {
             "directory_permissions_mode": 0o700,
         },
     },
+    # Each file is named by its hash, so one of the same name is the same file.
+    "logos": {
+        "BACKEND": "agencyportal.core.storage.DocumentStorage",
+        "OPTIONS": {
+            "location": PORTAL_DATA_DIR / "logos",
+            "allow_overwrite": True,
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
     "staticfiles": {"BACKEND": "agencyportal.core.storage.StaticStorage"},
 }
 

@@ -29,10 +29,15 @@ def document_response(
     try:
         content = read(document)
     except damaged as error:
-        return HttpResponse(
-            f"This document cannot be shown. {error}", status=500, content_type="text/plain"
-        )
+        return in_words(error)
     return xml_response(content, name) if name.endswith(".xml") else pdf_response(content, name)
+
+
+def in_words(error: Exception) -> HttpResponse:
+    """Why there is no document to look at."""
+    return HttpResponse(
+        f"This document cannot be shown. {error}", status=500, content_type="text/plain"
+    )
 
 
 def pdf_response(content: bytes, name: str) -> HttpResponse:

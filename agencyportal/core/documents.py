@@ -19,7 +19,7 @@ import msgspec
 from agencyportal.core.money import is_currency, round_money
 
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
-LOGO = re.compile(r"data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 DEFAULT_COLOUR = "#1d4f91"
 
 
@@ -74,7 +74,7 @@ class Brand(Frozen, frozen=True, kw_only=True):
     colour: str = DEFAULT_COLOUR
     """`#rrggbb`, nothing else: it is the one value that reaches a style sheet."""
     logo: str = ""
-    """A base64 `data:image/...` URI, or empty: the brand's name is printed instead."""
+    """SHA-256 of the stored picture, or empty: the brand's name is printed instead."""
     email: str = ""
     website: str = ""
 
@@ -83,11 +83,8 @@ class Brand(Frozen, frozen=True, kw_only=True):
             raise SnapshotError(
                 f"The brand colour of {self.name!r} is {self.colour!r}; write it as #rrggbb."
             )
-        if self.logo and not LOGO.fullmatch(self.logo):
-            raise SnapshotError(
-                f"The logo of {self.name!r} is not a base64 data:image URI; "
-                "store it as PNG, JPEG, GIF, WebP or SVG."
-            )
+        if self.logo and not SHA256.fullmatch(self.logo):
+            raise SnapshotError(f"The logo of {self.name!r} is not named by its SHA-256.")
 
 
 class Snapshot(Frozen, frozen=True, kw_only=True):

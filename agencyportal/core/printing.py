@@ -20,6 +20,7 @@ from agencyportal.core.charts import ChartColours
 from agencyportal.core.colours import readable_on_white, tinted
 from agencyportal.core.documents import Brand, Party
 from agencyportal.core.formats import Formats
+from agencyportal.core.logos import logo_uri
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,13 @@ def render_document(
 ) -> str:
     """The HTML of one document. `issuer` is the legal person whose data the footer prints.
 
-    Call it, and build `context`, inside `translation.override(formats.language)`.
+    Call it, and build `context`, inside `translation.override(formats.language)`. Raises
+    `MissingLogoError` where the brand's logo is not in the storage as it was at issue.
     """
     frame = {
         "formats": formats,
         "brand": brand,
+        "logo": logo_uri(brand.logo) if brand.logo else "",
         "palette": Palette.of(brand),
         "issuer": PartyBlock.of(issuer, formats),
     }

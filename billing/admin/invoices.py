@@ -15,8 +15,10 @@ from django.utils.timezone import localdate, now
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import display, money, told
 from agencyportal.core.admin_dialogs import Dialog, link
-from agencyportal.core.admin_documents import document_response, pdf_response
+from agencyportal.core.admin_documents import document_response, in_words, pdf_response
 from agencyportal.core.admin_filters import ChoiceFilter
+from agencyportal.core.documents import SnapshotError
+from agencyportal.core.pdf import PdfError
 from agencyportal.core.rendered import RenderedDocument
 from billing.documents.invoice import render_invoice_pdf
 from billing.models import (
@@ -236,7 +238,11 @@ class InvoiceAdmin(ReadOnlyAdmin):
             snapshot = preview_invoice(invoice=invoice, now=now())
         except RefusedError as error:
             raise Http404(str(error)) from None
-        return pdf_response(render_invoice_pdf(snapshot), f"preview-{invoice.pk}.pdf")
+        try:
+            content = render_invoice_pdf(snapshot)
+        except (PdfError, SnapshotError) as error:
+            return in_words(error)
+        return pdf_response(content, f"preview-{invoice.pk}.pdf")
 
 
 @display(description="Invoice", ordering="line__invoice__number")

@@ -161,7 +161,7 @@ def locale_of(client: Client) -> str:
 
 def brand_of(agency: Agency) -> Brand:
     """How the agency's documents look."""
-    return Brand(name=agency.name, colour=agency.brand_color, email=agency.email)
+    return Brand(name=agency.name, colour=agency.brand_color, logo=agency.logo, email=agency.email)
 
 
 def _usage_periods(priced: Sequence[PricedInvoice]) -> list[list[BillingPeriod]]:

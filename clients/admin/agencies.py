@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
 
 from agencyportal.core.admin import ScopedInline, ScopedModelAdmin
 from agencyportal.core.admin_columns import state, told
+from agencyportal.core.admin_dialogs import Dialog
 from agencyportal.core.powers import Power, powers_in
 from clients.models import Agency, AgencyMember, Platform, User
+
+from .logos import RemoveLogo, SetLogo, logo
 
 ADDRESS = (
     "legal_name",
@@ -52,9 +55,11 @@ class AgencyAdmin(ScopedModelAdmin):
     search_fields = ("name", "legal_name", "slug", "email")
     inlines = (AgencyMemberInline,)
     prepopulated_fields = {"slug": ("name",)}
+    readonly_fields = (logo,)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (SetLogo, RemoveLogo)
     fieldsets = (
-        (None, {"fields": ("name", "slug", "brand_color", "timezone")}),
-        ("As printed on documents", {"fields": ADDRESS}),
+        (None, {"fields": ("name", "slug", "timezone")}),
+        ("As printed on documents", {"fields": (("brand_color", logo), *ADDRESS)}),
         ("Terms", {"fields": (("payment_terms_days", "grace_hours"),)}),
     )
 

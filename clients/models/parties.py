@@ -105,6 +105,12 @@ class Agency(Party):
         default="#1f4e79",
         validators=[RegexValidator(r"^#[0-9a-fA-F]{6}$", "A colour as #rrggbb.")],
     )
+    logo = models.CharField(
+        max_length=64,
+        blank=True,
+        editable=False,
+        help_text="SHA-256 of the picture in the storage of logos.",
+    )
     grace_hours = models.PositiveSmallIntegerField(
         default=24,
         validators=[MaxValueValidator(24 * 14)],

@@ -136,14 +136,15 @@ def test_one_that_was_given_up_can_be_tried_again(invoice, now):
 
 def test_a_broken_logo_is_said_on_its_document_and_holds_up_no_other(two, now):
     broken, whole = two
-    logo = "data:image/png;base64,AAAA"
+    logo = "0" * 64
     snapshot = broken.snapshot | {"agency": broken.snapshot["agency"] | {"logo": logo}}
     with lifted(reason="a test of a broken logo"):
         Invoice.objects.filter(pk=broken.pk).update(snapshot=snapshot)
     assert render_due_documents(now=now) == 1
     document = InvoiceDocument.objects.get(invoice=broken)
     assert document.state == "failed"
-    assert document.error.startswith("The document cannot be rendered as it is: Failed to load")
+    assert document.error.startswith("Its logo cannot be read: ")
+    assert "upload the same picture again on the agency's page" in document.error
     assert InvoiceDocument.objects.get(invoice=whole).state == "rendered"
 
 

@@ -35,6 +35,7 @@ UNMARKED = frozenset(
         "key",
         "language",
         "line_kind",
+        "logo",
         "password",
         "path",
         "policy",

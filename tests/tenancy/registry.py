@@ -68,7 +68,14 @@ OPERATORS_OWN = Rights(reads=OPERATES)
 
 ADMIN: dict[str, Rights] = {
     "clients.Agency": Rights(
-        adds=OPERATES, changes=LEADS, dialogs=(("invite", LEADS), ("price_again", ACTS))
+        adds=OPERATES,
+        changes=LEADS,
+        dialogs=(
+            ("invite", LEADS),
+            ("price_again", ACTS),
+            ("logo", LEADS),
+            ("remove_logo", LEADS),
+        ),
     ),
     "clients.AgencyMember": Rights(changes=LEADS, deletes=LEADS, row=(("role", "viewer"),)),
     "clients.Client": Rights(
