@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
-from agencyportal.core.money import plain
+from agencyportal.core.money import NUMBER, is_number, plain
 from clients import costing
 
 MAX_AHEAD: Final = timedelta(minutes=15)
@@ -122,6 +122,14 @@ class MalformedError(ValueError):
 # Numbers inside `properties` stay exact: a float would lose digits before a meter can sum them.
 _decoder = msgspec.json.Decoder(SubmittedEvent, float_hook=Decimal)
 _list_decoder = msgspec.json.Decoder(list[SubmittedEvent], float_hook=Decimal)
+_object_decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+_NUMBERS: Final = ("quantity", "cost")
+_DOUBTFUL: Final = re.compile(
+    rb'"(?:%s)"\s*:\s*"(?!%s")' % ("|".join(_NUMBERS).encode(), NUMBER.encode())
+)
+"""Where a text may say a number as only `Decimal` reads it. A property of that name looks the same;
+so what is found is read again, slowly, rather than refused."""
+_NO_NUMBER: Final = "Not a number. Write it in plain digits, such as 0.5."
 _PATH: Final = re.compile(r"^(?P<message>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 _MISSING: Final = re.compile(r"^Object missing required field `(?P<name>.*)`$", re.DOTALL)
 _UNKNOWN: Final = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
@@ -129,12 +137,16 @@ _UNKNOWN: Final = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", 
 
 def read_event(text: bytes) -> SubmittedEvent:
     """The event of a JSON text. Raises MalformedError; limits are :func:`problems_of`'s."""
+    if _DOUBTFUL.search(text):
+        return event_from(decode(_object_decoder, text))
     return decode(_decoder, text)
 
 
 def read_events(text: bytes) -> list[SubmittedEvent]:
     """The events of a JSON list, all or none: as `read_event`, but several times as fast. Raises
-    MalformedError with one of the problems that there are."""
+    MalformedError with one of the problems that there are, or where only `read_event` can tell."""
+    if _DOUBTFUL.search(text):
+        raise MalformedError((None, _NO_NUMBER))
     return decode(_list_decoder, text)
 
 
@@ -157,6 +169,10 @@ def event_from(values: Mapping[str, Any], *, from_text: bool = False) -> Submitt
 
     Raises MalformedError.
     """
+    for name in _NUMBERS:
+        value = values.get(name)
+        if isinstance(value, str) and not is_number(value):
+            raise MalformedError((name, _NO_NUMBER))
     try:
         return msgspec.convert(values, SubmittedEvent, strict=not from_text)
     except msgspec.ValidationError as error:

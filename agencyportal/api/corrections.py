@@ -17,7 +17,7 @@ from agencyportal.api.authentication import ScopedView
 from agencyportal.api.refusals import as_problems, invalid
 from agencyportal.core.money import plain
 from agencyportal.core.problems import FieldError, Problem, ProblemError
-from agencyportal.core.serializers import PlainDecimalField
+from agencyportal.core.serializers import PlainDecimalField, TextField
 from clients.metering import MAX_QUANTITY, PLACES
 from clients.models import UsageCorrection, WorkspaceKey
 from clients.services.corrections import LONGEST_KEY, LONGEST_REASON, correct_event
@@ -26,15 +26,13 @@ from clients.services.corrections import LONGEST_KEY, LONGEST_REASON, correct_ev
 class CorrectionRequest(serializers.Serializer[Any]):
     """Which event counts what, and why."""
 
-    id = serializers.CharField(
+    id = TextField(
         max_length=LONGEST_KEY,
         required=False,
         help_text="Makes it this correction, like an Idempotency-Key: sent again, it is done once.",
     )
-    event_id = serializers.CharField(
-        max_length=255, trim_whitespace=False, help_text="The event's own id."
-    )
-    source = serializers.CharField(  # type: ignore[assignment]
+    event_id = TextField(max_length=255, trim_whitespace=False, help_text="The event's own id.")
+    source = TextField(  # type: ignore[assignment]
         max_length=255,
         required=False,
         default="",
@@ -49,7 +47,7 @@ class CorrectionRequest(serializers.Serializer[Any]):
         max_value=Decimal(MAX_QUANTITY),
         help_text="What it counts from now on, in its unit, weights included; 0 voids it.",
     )
-    reason = serializers.CharField(max_length=LONGEST_REASON, help_text="Kept with it.")
+    reason = TextField(max_length=LONGEST_REASON, help_text="Kept with it.")
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = sorted(set(data) - set(self.fields)) if isinstance(data, Mapping) else []
@@ -63,7 +61,8 @@ class CorrectionsView(ScopedView):
 
     In an open period its sums move at the event's own time; in a closed one the difference
     settles in the open period. With an `Idempotency-Key` (or an `id`), the same call again
-    answers with the same correction.
+    answers with the same correction; so does one that says what the latest correction of the
+    event says. 201 where something was written, 200 where it was there already.
     """
 
     required_scope = WorkspaceKey.Scope.CORRECTIONS
@@ -73,7 +72,7 @@ class CorrectionsView(ScopedView):
         wanted.is_valid(raise_exception=True)
         said = wanted.validated_data
         with as_problems():
-            correction = correct_event(
+            done = correct_event(
                 workspace=self.workspace,
                 event_id=said["event_id"],
                 source=said["source"],
@@ -83,7 +82,7 @@ class CorrectionsView(ScopedView):
                 now=timezone.now(),
                 created_with=cast(WorkspaceKey, request.auth),
             )
-        return Response(shown(correction), status=201)
+        return Response(shown(done.correction), status=201 if done.is_new else 200)
 
 
 def _key(request: Request, named: str | None) -> str:

@@ -21,7 +21,7 @@ from agencyportal.api.events import EventsParser, Submission
 from agencyportal.api.refusals import as_problems, invalid
 from agencyportal.core.money import plain
 from agencyportal.core.problems import FieldError, Problem, ProblemError
-from agencyportal.core.serializers import PlainDecimalField
+from agencyportal.core.serializers import PlainDecimalField, TextField, WholeNumberField
 from billing.models import Reservation
 from billing.services.reservations import (
     DEFAULT_TTL,
@@ -42,7 +42,7 @@ _object: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 class ReservationRequest(serializers.Serializer[Any]):
     """What to hold."""
 
-    unit = serializers.CharField(max_length=60, help_text="Slug of the unit.")
+    unit = TextField(max_length=60, help_text="Slug of the unit.")
     quantity = PlainDecimalField(
         max_digits=19,
         decimal_places=PLACES,
@@ -59,12 +59,12 @@ class ReservationRequest(serializers.Serializer[Any]):
         help_text="What the call may cost, held against caps on cost. Left out or null, the call "
         "is let in while such a cap has something left.",
     )
-    cost_currency = serializers.CharField(
+    cost_currency = TextField(
         max_length=3,
         default=LIST_CURRENCY,
         help_text="Of `cost`, as in an event; converted to the client's at today's rate.",
     )
-    ttl_seconds = serializers.IntegerField(
+    ttl_seconds = WholeNumberField(
         min_value=1,
         max_value=int(LONGEST_TTL.total_seconds()),
         default=int(DEFAULT_TTL.total_seconds()),

@@ -112,7 +112,8 @@ def _describe_usage() -> None:
         request=CorrectionRequest,
         responses=_answers(
             201, CorrectionShape, on_400=_BAD, on_409="The key corrected something else."
-        ),
+        )
+        | {200: CorrectionShape},
     )(CorrectionsView.post)
     extend_schema(
         tags=["usage"],

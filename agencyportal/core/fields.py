@@ -26,7 +26,6 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.expressions import (
@@ -39,6 +38,7 @@ from django.db.models.expressions import (
 from django.utils.translation import gettext_lazy as _
 
 from agencyportal.core import scales
+from agencyportal.core.form_fields import PlainDecimalFormField
 from agencyportal.core.money import BIGINT_MAX, is_currency, plain, scaled, unscaled
 
 if TYPE_CHECKING:
@@ -72,15 +72,6 @@ __all__ = [
 
 _ST = TypeVar("_ST", contravariant=True)
 _GT = TypeVar("_GT", covariant=True)
-
-
-class PlainDecimalFormField(forms.DecimalField):
-    """A decimal input that shows ``12.5``, not ``12.500000``."""
-
-    def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, Decimal) and value.is_finite():
-            return Decimal(plain(value))
-        return value
 
 
 class ScaledDecimalField(GenericField[_ST, _GT]):

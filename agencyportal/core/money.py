@@ -28,6 +28,11 @@ PRECISION = 50
 BIGINT_MAX = 2**63 - 1
 """Scaled numbers are stored as BIGINT, so this bounds them on both sides."""
 
+NUMBER = r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+"""How text says a number: in plain digits, with an exponent if it must be. `Decimal` alone also
+reads "1_000", the digits of every script and spaces around them, which nobody means to send."""
+
+_NUMBER = re.compile(NUMBER)
 _ROUNDING = decimal.Context(
     prec=PRECISION,
     rounding=ROUND_HALF_UP,
@@ -89,6 +94,11 @@ def as_decimal(value: Decimal | int) -> Decimal:
     if not number.is_finite():
         raise ValueError(f"Expected a finite number, got {number}.")
     return number
+
+
+def is_number(text: str) -> bool:
+    """Whether ``text`` is a number written as `NUMBER` says."""
+    return _NUMBER.fullmatch(text) is not None
 
 
 def whole_percent(part: Decimal, whole: Decimal) -> int:

@@ -14,6 +14,7 @@ from django.core.exceptions import ValidationError
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
+from agencyportal.core.form_fields import PlainDecimalFormField
 from agencyportal.entrance.first_run import FirstRun, is_token
 from clients.models import Agency, User
 
@@ -72,7 +73,7 @@ class FirstRunForm(forms.Form):
         help_text=_("On its clients' pages and documents."),
         widget=forms.TextInput(attrs={"type": "color"}),
     )
-    fee_percent = forms.DecimalField(
+    fee_percent = PlainDecimalFormField(
         label=_("The platform's share, in percent"),
         initial=5,
         min_value=0,

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from agencyportal.core.form_fields import PlainDecimalFormField
 from agencyportal.core.money import minor_digits
 from agencyportal.portal import selectors
 from agencyportal.portal.visits import Visit
@@ -22,7 +23,7 @@ class CapForm(forms.Form):
 
     where = forms.ChoiceField(label=_("Where"))
     what = forms.ChoiceField(label=_("Of what"))
-    limit = forms.DecimalField(
+    limit = PlainDecimalFormField(
         label=_("Stops at"),
         max_digits=15,
         decimal_places=6,

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import money
 from agencyportal.core.admin_dialogs import Dialog, DialogForm
+from agencyportal.core.form_fields import PlainDecimalFormField
 from agencyportal.core.money import plain
 from agencyportal.core.powers import Power
 from billing.models import BalanceEntry, ClientBalance, Payment
@@ -34,7 +35,7 @@ class EntryInline(ScopedInline):
 
 
 class AdjustForm(ReasonForm):
-    amount = forms.DecimalField(
+    amount = PlainDecimalFormField(
         max_digits=19, decimal_places=4, help_text="Negative takes from the balance."
     )
 
@@ -76,7 +77,7 @@ class AdjustBalance(BillingDialog):
 
 
 class RefundForm(ReasonForm):
-    amount = forms.DecimalField(max_digits=19, decimal_places=4)
+    amount = PlainDecimalFormField(max_digits=19, decimal_places=4)
     payment = forms.ModelChoiceField(
         Payment.objects.none(),
         required=False,

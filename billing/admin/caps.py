@@ -15,6 +15,7 @@ from django.utils.timezone import now
 from agencyportal.core.admin import ReadOnlyAdmin, extend
 from agencyportal.core.admin_columns import money, quantity, told
 from agencyportal.core.admin_dialogs import DialogForm
+from agencyportal.core.form_fields import PlainDecimalFormField
 from agencyportal.core.powers import Power
 from billing.models import Cap
 from billing.selectors.caps import CapUse, caps_of_client, caps_over
@@ -26,7 +27,7 @@ from .dialogs import BillingDialog
 
 class CapForm(DialogForm):
     what = forms.ChoiceField(label="What")
-    limit = forms.DecimalField(
+    limit = PlainDecimalFormField(
         max_digits=19,
         decimal_places=6,
         min_value=Decimal(0),

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import money, quantity, told
 from agencyportal.core.admin_dialogs import Dialog, DialogForm
+from agencyportal.core.form_fields import PlainDecimalFormField, WholeNumberFormField
 from agencyportal.core.periods import local_date
 from agencyportal.core.powers import Power
 from billing.discounts import DiscountDocument
@@ -38,7 +39,7 @@ def lasts(row: SubscriptionDiscount) -> str:
 class DiscountForm(DialogForm):
     name = forms.CharField(max_length=200, help_text="Stands on the invoice.")
     on = forms.ChoiceField(label="Of", choices=DiscountScope.choices)
-    percent = forms.DecimalField(
+    percent = PlainDecimalFormField(
         max_digits=9,
         decimal_places=6,
         min_value=Decimal("0.000001"),
@@ -46,7 +47,7 @@ class DiscountForm(DialogForm):
         required=False,
         label="Percent",
     )
-    amount = forms.DecimalField(
+    amount = PlainDecimalFormField(
         max_digits=15,
         decimal_places=4,
         min_value=Decimal("0.0001"),
@@ -54,7 +55,7 @@ class DiscountForm(DialogForm):
         label="Or an amount in each period",
         help_text="Prorated by days in a partial period.",
     )
-    periods = forms.IntegerField(
+    periods = WholeNumberFormField(
         min_value=1,
         max_value=1200,
         required=False,

@@ -15,6 +15,7 @@ from django.utils.timezone import now
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import money, quantity, state, told
 from agencyportal.core.admin_dialogs import Dialog, DialogForm
+from agencyportal.core.form_fields import PlainDecimalFormField
 from agencyportal.core.money import plain
 from agencyportal.core.powers import Power
 from billing.models import CreditGrant, GrantRevocation, GrantUse, TopUpPurchase
@@ -71,7 +72,7 @@ class RevocationInline(ScopedInline):
 
 
 class RevokeForm(DialogForm):
-    quantity = forms.DecimalField(
+    quantity = PlainDecimalFormField(
         max_digits=19,
         decimal_places=6,
         min_value=Decimal("0.000001"),
@@ -168,7 +169,7 @@ class CreditGrantAdmin(ExplainedAdmin):
 
 
 class RefundTopUpForm(ReasonForm):
-    amount = forms.DecimalField(max_digits=19, decimal_places=4, help_text="Net of tax.")
+    amount = PlainDecimalFormField(max_digits=19, decimal_places=4, help_text="Net of tax.")
     override = forms.BooleanField(
         required=False,
         label="More than its unused units are worth",

@@ -10,6 +10,7 @@ from django import forms
 
 from agencyportal.core.admin_columns import money, quantity
 from agencyportal.core.admin_dialogs import DayField, DialogForm, dress
+from agencyportal.core.form_fields import PlainDecimalFormField
 from agencyportal.core.money import plain
 from agencyportal.core.periods import local_date, local_day_start
 from agencyportal.core.powers import Power
@@ -59,7 +60,7 @@ class OfInvoice(BillingDialog):
 
 
 class PaymentForm(DialogForm):
-    amount = forms.DecimalField(max_digits=19, decimal_places=4)
+    amount = PlainDecimalFormField(max_digits=19, decimal_places=4)
     received_at = DayField(label="Received on")
     method = forms.ChoiceField(choices=METHODS)
     reference = forms.CharField(max_length=200, help_text="As on the bank statement.")
@@ -320,8 +321,8 @@ class WriteOffInvoice(OfInvoice):
         return f"{money(row.amount, row.currency)} of {self.row} is uncollectible."
 
 
-def _number(label: str, help_text: str, places: int) -> forms.DecimalField:
-    field = forms.DecimalField(
+def _number(label: str, help_text: str, places: int) -> PlainDecimalFormField:
+    field = PlainDecimalFormField(
         label=label[:120], help_text=help_text, max_digits=19, decimal_places=places, required=False
     )
     dress(field.widget)

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import money, state
 from agencyportal.core.admin_dialogs import DayField, Dialog, DialogForm
+from agencyportal.core.form_fields import PlainDecimalFormField
 from agencyportal.core.money import plain
 from agencyportal.core.periods import local_date, local_day_start
 from agencyportal.core.powers import Power
@@ -37,7 +38,7 @@ class ReversalForm(ReasonForm):
             if cause is not PaymentReversal.Cause.DISPUTE
         ],
     )
-    amount = forms.DecimalField(max_digits=19, decimal_places=4)
+    amount = PlainDecimalFormField(max_digits=19, decimal_places=4)
     reversed_at = DayField(label="On")
 
 

@@ -11,6 +11,7 @@ from django.utils.timezone import localtime
 
 from agencyportal.core.admin import extend
 from agencyportal.core.admin_dialogs import DayField, DialogForm
+from agencyportal.core.form_fields import WholeNumberFormField
 from agencyportal.core.periods import local_date, local_day_start
 from agencyportal.core.powers import Power
 from billing.models import PlanVersion, Subscription
@@ -28,7 +29,7 @@ class SubscribeForm(DialogForm):
     plan_version = forms.ChoiceField(label="Package")
     start = DayField(label="First day", help_text="Usage reported before counts, too.")
     last = DayField(label="Last day", required=False, help_text="Empty: until it is ended.")
-    trial_days = forms.IntegerField(
+    trial_days = WholeNumberFormField(
         label="Days on trial",
         required=False,
         min_value=0,

@@ -16,6 +16,7 @@ from django.utils.timezone import now
 from agencyportal.core.admin import ScopedInline, extend
 from agencyportal.core.admin_columns import money, quantity
 from agencyportal.core.admin_dialogs import DayField, DialogForm, change_url
+from agencyportal.core.form_fields import PlainDecimalFormField
 from agencyportal.core.money import whole_percent
 from agencyportal.core.periods import local_date, local_day_start
 from agencyportal.core.powers import Power
@@ -161,7 +162,7 @@ class AdjustmentForm(DialogForm):
             (GrantKind.PROMOTIONAL.value, "Promotion: shown apart, burns after it"),
         ),
     )
-    quantity = forms.DecimalField(
+    quantity = PlainDecimalFormField(
         max_digits=19, decimal_places=6, min_value=Decimal("0.000001"), label="Units to give"
     )
     reason = forms.CharField(

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import quantity, state, told
 from agencyportal.core.admin_dialogs import Dialog, DialogForm
+from agencyportal.core.form_fields import PlainDecimalFormField
 from agencyportal.core.powers import Power
 from clients import metering
 from clients.models import UsageCorrection
@@ -26,7 +27,7 @@ STANDINGS = {"counted": "success", "late": "warning", "unbilled": "danger"}
 
 
 class CorrectionForm(DialogForm):
-    quantity = forms.DecimalField(
+    quantity = PlainDecimalFormField(
         min_value=0,
         max_value=metering.MAX_QUANTITY,
         decimal_places=metering.PLACES,
@@ -77,7 +78,10 @@ class Correct(Dialog):
             now=self.now,
             created_by=self.user,
         )
-        return f"{done.event} counts {quantity(done.quantity)} instead of {quantity(done.previous)}"
+        held = done.correction
+        if not done.is_new and held.key != self.key(form):
+            return f"{held.event} counts {quantity(held.quantity)} for that reason already."
+        return f"{held.event} counts {quantity(held.quantity)} instead of {quantity(held.previous)}"
 
 
 class CorrectionInline(ScopedInline):

@@ -8,6 +8,7 @@ open period (billing/services/late_usage.py).
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -49,6 +50,14 @@ class CorrectionConflictError(CorrectionRefusedError):
     """The key has corrected something else already."""
 
 
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """The correction that holds; ``is_new``: written by this call, not by an earlier one."""
+
+    correction: UsageCorrection
+    is_new: bool
+
+
 @transaction.atomic
 def correct_event(
     *,
@@ -61,12 +70,13 @@ def correct_event(
     source: str = "",
     created_by: User | None = None,
     created_with: WorkspaceKey | None = None,
-) -> UsageCorrection:
+) -> Corrected:
     """Let an event count ``quantity`` of its unit from now on; 0 voids it.
 
     ``quantity`` is what the meter comes to, weights included: an event of two documents that
     count double is corrected to 6, not to 3. Its cost stays: the call was made. ``key`` makes it
-    this correction: asked for again, it answers with the one that is there.
+    this correction: asked for again, it answers with the one that is there. So does whatever says
+    again what the latest correction of the event says, quantity and reason.
 
     Raises CorrectionRefusedError for an event that the workspace does not have, a quantity that
     no event can have, or no reason; CorrectionConflictError for a key that corrected something
@@ -88,14 +98,17 @@ def correct_event(
     if earlier is not None:
         if (earlier.event_id, earlier.quantity) != (event.pk, quantity):
             raise CorrectionConflictError("The key has corrected something else; use a new one.")
-        return earlier
+        return Corrected(earlier, is_new=False)
     _refuse_uncountable(event, quantity)
+    latest = UsageCorrection.objects.filter(event=event).order_by("-pk").first()
+    if latest is not None and (latest.quantity, latest.reason) == (quantity, reason.strip()):
+        return Corrected(latest, is_new=False)
     correction = UsageCorrection.objects.create(
         workspace=locked,
         event=event,
         key=key,
         quantity=quantity,
-        previous=corrected_quantities([event.pk]).get(event.pk, event.quantity),
+        previous=event.quantity if latest is None else latest.quantity,
         reason=reason.strip(),
         standing=_standing(event, locked),
         recorded_at=now,
@@ -104,7 +117,7 @@ def correct_event(
     )
     if correction.standing == Standing.COUNTED:
         _move_sums(locked, event, correction)
-    return correction
+    return Corrected(correction, is_new=True)
 
 
 def _refuse_unfit(quantity: Decimal, reason: str, key: str) -> None:

@@ -81,6 +81,37 @@ def test_the_same_key_corrects_once(app):
     assert UsageCorrection.objects.count() == 1
 
 
+def test_200_says_that_the_correction_was_there(app):
+    """By its key, or because the event's latest correction says just that."""
+    first = correct(app, key="k")
+    by_key, without, by_another = correct(app, key="k"), correct(app), correct(app, key="other")
+
+    assert [answer.status_code for answer in (first, by_key, without, by_another)] == [
+        201,
+        200,
+        200,
+        200,
+    ]
+    assert first.json() == by_key.json() == without.json() == by_another.json()
+    assert UsageCorrection.objects.count() == 1
+
+
+def test_what_was_said_before_the_latest_is_a_correction_again(app):
+    correct(app, "10")
+    correct(app, "3")
+
+    assert correct(app, "10").status_code == 201
+    assert used() == 10
+
+
+def test_another_reason_is_kept(app):
+    correct(app)
+    again = correct(app, reason="The client says so, too")
+
+    assert (again.status_code, again.json()["previous"]) == (201, "10")
+    assert UsageCorrection.objects.count() == 2
+
+
 def test_a_key_for_something_else_is_refused(app):
     correct(app, key="k")
 
@@ -97,6 +128,14 @@ def test_a_key_for_something_else_is_refused(app):
         ({"quantity": "0.0000001"}, "quantity"),
         ({"quantity": "1000000001"}, "quantity"),
         ({"quantity": None}, "quantity"),
+        ({"quantity": "1_0"}, "quantity"),
+        ({"quantity": " 1"}, "quantity"),
+        ({"quantity": "\u0661"}, "quantity"),
+        ({"quantity": True}, "quantity"),
+        ({"event_id": 5}, "event_id"),
+        ({"source": 5}, "source"),
+        ({"reason": 5}, "reason"),
+        ({"id": 5}, "id"),
         ({"reason": " "}, "reason"),
         ({"reason": "x" * 501}, "reason"),
         ({"unit": "page"}, "unit"),

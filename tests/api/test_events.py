@@ -61,6 +61,19 @@ class TestRecording:
         assert response.status_code == 200, response.content
         assert UsageEvent.objects.get().quantity == 0
 
+    def test_a_property_is_not_held_to_what_a_quantity_is(self, app, conversation):
+        """It is no number of ours; "1e3" and escaped digits are numbers all the same."""
+        body = (
+            b'[{"id": "a", "unit": "conversation", "quantity": "1e3"},'
+            b' {"id": "b", "unit": "conversation", "quantity": "\\u0031",'
+            b'  "properties": {"quantity": "1_000", "cost": 0.5}}]'
+        )
+        assert send(app, body).json()["accepted"] == 2
+
+        first, second = UsageEvent.objects.order_by("external_id")
+        assert (first.quantity, second.quantity) == (1000, 1)
+        assert second.properties == {"quantity": "1_000", "cost": 0.5}
+
     def test_every_field(self, app, conversation):
         response = send(
             app,
@@ -167,6 +180,10 @@ class TestRefusals:
             ({"quantity": "-1"}, "quantity", "Must not be negative."),
             ({"quantity": "1e999999"}, "quantity", "At most 1,000,000,000."),
             ({"quantity": "0.0000001"}, "quantity", "At most 6 decimal places."),
+            ({"quantity": "1_000"}, "quantity", "Not a number."),
+            ({"quantity": " 1"}, "quantity", "Not a number."),
+            ({"quantity": "\u0661"}, "quantity", "Not a number."),
+            ({"cost": "1_0"}, "cost", "Not a number."),
             ({"time": "2026-03-10T12:00:00"}, "time", "timezone"),
             ({"time": "yesterday"}, "time", "RFC3339"),
             ({"time": 1773144000}, "time", "Expected datetime, got int."),
@@ -432,6 +449,7 @@ class TestCloudEvents:
             ({"data": {"unit": "conversation", "id": "b"}}, "data.id"),
             ({"data": {"unit": "conversation", "time": "2026-03-10T12:00:00Z"}}, "data.time"),
             ({"data": {"unit": "conversation", "quantity": []}}, "data.quantity"),
+            ({"data": {"unit": "conversation", "quantity": "1_000"}}, "data.quantity"),
             ({"data": {"unit": "conversation", "nonsense": 1}}, "data.nonsense"),
             ({"data": "text"}, "data"),
             ({"data": None}, "data.unit"),

@@ -30,7 +30,7 @@ def correct(workspace, event_id: str, quantity: int | str, **fields) -> UsageCor
         key=fields.pop("key", f"{event_id}:{quantity}"),
         now=NOW,
         **fields,
-    )
+    ).correction
 
 
 def used(workspace) -> Decimal:

@@ -181,7 +181,10 @@ class TestBadLines:
         ("row", "problem"),
         [
             ("a,conversation", "line 2: 2 cells for 4 columns."),
-            ("a,conversation,x,", "line 2: quantity: "),
+            ("a,conversation,x,", "line 2: quantity: Not a number."),
+            ("a,conversation,1_000,", "line 2: quantity: Not a number."),
+            ("a,conversation, 1,", "line 2: quantity: Not a number."),
+            ("a,conversation,\u0661,", "line 2: quantity: Not a number."),
             ("a,conversation,1,x", "line 2: usage.input_tokens: Expected int, got str."),
             ("a,conversation,1,1.5", "line 2: usage.input_tokens: Expected int, got str."),
             (",conversation,1,1", "line 2: id: Required."),
