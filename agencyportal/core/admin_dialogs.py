@@ -20,7 +20,7 @@ from django.contrib import messages
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.timezone import now as clock
@@ -32,6 +32,7 @@ from agencyportal.core.tenancy import agency_id_of
 
 TEMPLATE = "admin/dialog.html"
 REFERENCE_LENGTH = 8
+_NO_ANSWERS = ("seen", "csrfmiddlewaretoken")
 
 _Answer = TypeVar("_Answer")
 
@@ -208,8 +209,7 @@ class DialogView:
         where there is nothing to show or a refusal in the form."""
         if not dialog.has_preview:
             return None
-        answers = {name: str(value) for name, value in form.cleaned_data.items() if name != "seen"}
-        seen = hashlib.sha256(repr(sorted(answers.items())).encode()).hexdigest()
+        seen = _fingerprint(dialog.request.POST)
         if form.cleaned_data["seen"] == seen:
             return None
         preview = _answered(dialog, form, dialog.preview)
@@ -254,6 +254,13 @@ class DialogView:
         if request.headers.get("HX-Request") == "true":
             return HttpResponse(status=204, headers={"HX-Redirect": url})
         return HttpResponseRedirect(url)
+
+
+def _fingerprint(posted: QueryDict) -> str:
+    """Which answers these are. By what was sent and not by the form's fields: some of those may be
+    gone once it was done, and the same form sent again is still the same."""
+    answers = [(name, values) for name, values in posted.lists() if name not in _NO_ANSWERS]
+    return hashlib.sha256(repr(sorted(answers)).encode()).hexdigest()
 
 
 def _answered(

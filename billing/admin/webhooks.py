@@ -12,7 +12,7 @@ from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.timezone import now
-from unfold.widgets import CHECKBOX_CLASSES
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedForm, ScopedInline, ScopedModelAdmin
 from agencyportal.core.admin_columns import display, told
@@ -39,8 +39,7 @@ class EndpointForm(ScopedForm):
     """Which events: a box for each."""
 
     types = forms.MultipleChoiceField(
-        label="Events",
-        widget=forms.CheckboxSelectMultiple(attrs={"class": " ".join(CHECKBOX_CLASSES)}),
+        label="Events", widget=UnfoldAdminCheckboxSelectMultipleWidget
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

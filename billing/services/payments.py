@@ -20,6 +20,9 @@ from .standing import move
 ZERO: Final = Decimal(0)
 RECEIVED_BY: Final = tuple(m.value for m in Payment.Method if m is not Payment.Method.BALANCE)
 """How money can arrive; what is paid out of a balance has arrived before."""
+MOST_AHEAD: Final = dt.timedelta(days=366)
+"""How long before its invoice was issued something may have been paid: a year in advance. What is
+dated earlier is easily a typing error."""
 
 
 class PaymentRefusedError(RefusedError):
@@ -50,7 +53,7 @@ def record_payment(
     way. ``key`` makes it this payment: the same key with the same facts returns the payment that
     is there, whatever happened since; with other facts it raises PaymentConflictError. Raises
     PaymentRefusedError for a draft, another currency, an amount that is not positive or finer than
-    the currency, and a receipt in the future.
+    the currency, a receipt in the future, and one more than a year before the invoice's issue.
 
     Locks the invoice, so that payments of one invoice never settle more than its total, then the
     client's balance where something is kept. Owns its transaction.
@@ -117,6 +120,12 @@ def _check(invoice: Invoice, payment: Payment, now: dt.datetime) -> None:
     if payment.received_at > now:
         raise PaymentRefusedError(
             f"The payment is dated {in_words(payment.received_at)}, which has not come yet.",
+            field="received_at",
+        )
+    if invoice.issued_at is not None and payment.received_at < invoice.issued_at - MOST_AHEAD:
+        raise PaymentRefusedError(
+            f"The payment is dated {in_words(payment.received_at)}, more than a year before "
+            f"{invoice} was issued.",
             field="received_at",
         )
     if not payment.key or payment.method not in RECEIVED_BY:

@@ -30,6 +30,7 @@ from .client_balance import enter, lock_balance, refuse_unfit_reason
 from .standing import move, undisputed
 
 LONGEST_KEY = 150
+ONE_DAY = dt.timedelta(days=1)
 ZERO = Decimal(0)
 
 
@@ -89,6 +90,11 @@ def _check(payment: Payment, amount: Decimal, at: dt.datetime, now: dt.datetime)
         )
     if at > now:
         raise RefusedError(f"{in_words(at)} has not come yet.", field="reversed_at")
+    if at < payment.received_at - ONE_DAY:
+        raise RefusedError(
+            f"{in_words(at)} is before {payment} was received, {in_words(payment.received_at)}.",
+            field="reversed_at",
+        )
 
 
 def take_back(

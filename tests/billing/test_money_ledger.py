@@ -313,6 +313,14 @@ def test_a_payment_that_bounces_is_due_again(invoice, pay, owner, acme, now):
         reverse_payment(payment=payment, reason="Again", reversed_at=now, now=now, key="r2")
 
 
+def test_a_payment_bounces_after_it_was_received(invoice, pay, now):
+    payment = pay("200.00")
+    too_early = payment.received_at - dt.timedelta(days=1, minutes=1)
+    with pytest.raises(RefusedError, match="before"):
+        reverse_payment(payment=payment, reason="No", reversed_at=too_early, now=now, key="r")
+    assert standing(invoice)[0] == "paid"
+
+
 def test_what_the_client_has_back_already_is_a_shortfall(invoice, pay, take_back, acme, now):
     payment = pay("180.00")
     take_back((1, "100.00"))

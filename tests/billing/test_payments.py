@@ -124,6 +124,7 @@ def test_a_receipt_of_the_provider_is_recorded_once(invoice, pay):
         ({"amount": "-1"}, "not an amount"),
         ({"amount": "1.001"}, "not an amount"),
         ({"received_at": dt.datetime(2026, 3, 10, 12, 0, 1, tzinfo=dt.UTC)}, "not come yet"),
+        ({"received_at": dt.datetime(1900, 1, 1, tzinfo=dt.UTC)}, "more than a year before"),
         ({"method": "barter"}, "one of the methods"),
         ({"method": "balance"}, "one of the methods"),
         ({"key": ""}, "needs a key"),
@@ -133,6 +134,11 @@ def test_what_cannot_have_been_received_is_refused(invoice, pay, facts, words):
     with pytest.raises(PaymentRefusedError, match=words):
         pay(**{"amount": "1.00", **facts})
     assert standing(invoice) == ("issued", Decimal(0), Decimal(499))
+
+
+def test_what_was_paid_in_advance_is_a_payment(invoice, pay):
+    """A year and a day before the invoice of 10 March 2026, of which one has 365 days."""
+    assert pay("1.00", received_at=invoice.issued_at - dt.timedelta(days=366)).amount == 1
 
 
 def test_nothing_is_paid_on_a_draft(birch_leads, pay, now):
