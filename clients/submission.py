@@ -138,7 +138,8 @@ _UNKNOWN: Final = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", 
 def read_event(text: bytes) -> SubmittedEvent:
     """The event of a JSON text. Raises MalformedError; limits are :func:`problems_of`'s."""
     if _DOUBTFUL.search(text):
-        return event_from(decode(_object_decoder, text))
+        values = decode(_object_decoder, text)
+        return event_from(values)
     return decode(_decoder, text)
 
 

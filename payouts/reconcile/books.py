@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from billing.services.plans import Terms
 from clients.models import Workspace
 
+from .alert_messages import check_alert_messages
 from .alerts import check_alerts
 from .caps import check_caps
 from .charges import check_charges
@@ -28,6 +29,7 @@ from .scope import Scope
 from .triggers import check_triggers
 from .usage import Quarters, check_usage
 from .waterfall import check_waterfalls
+from .webhooks import check_webhooks
 from .words import as_far_as_known, check_words
 
 
@@ -65,6 +67,8 @@ def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
         ("payouts", check_payouts(scope)),
         ("files", check_documents(scope)),
         ("alerts", check_alerts(scope)),
+        ("alert messages", check_alert_messages(scope)),
+        ("webhooks", check_webhooks(scope)),
         ("triggers", check_triggers()),
     )
 

@@ -6,14 +6,16 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from agencyportal.core import append_only
-from billing.models import Alert, AlertKind, MarginRule
+from billing.models import Alert, AlertCrossing, AlertKind, Mail, MarginRule
 from billing.services.alert_rules import save_rule
 from billing.services.alerts import check_alerts
 from billing.services.closing import close_due_periods
 from billing.services.margins import add_margin_rule
 from clients.services.recording import SubmittedEvent, record_events
+from payouts.reconcile.alert_messages import check_alert_messages as prove_messages
 from payouts.reconcile.alerts import check_alerts as prove
 from payouts.reconcile.findings import Difference
 from payouts.reconcile.scope import Scope
@@ -94,3 +96,56 @@ def test_margin_that_is_shown_to_a_client_is_named():
         Alert._base_manager.filter(pk=alert.pk).update(tells_client=True)
 
     assert named() == {alert.pk}
+
+
+# --- Their messages ----------------------------------------------------------------------------
+
+
+def messages_named() -> set[tuple[str, object]]:
+    """The rows that the proof of messages names."""
+    return {
+        (found.model, found.pk)
+        for found in prove_messages(Scope())
+        if isinstance(found, Difference)
+    }
+
+
+def test_messages_are_proved():
+    assert Mail.objects.filter(key__startswith="alert:").exists()
+    assert messages_named() == set()
+
+
+@pytest.mark.parametrize("side", ["client", "agency"])
+def test_a_side_that_got_no_message_is_named(side):
+    mail = Mail.objects.filter(key__startswith="alert:", key__endswith=side)[0]
+    Mail.objects.filter(pk=mail.pk).update(key="something else")
+
+    assert ("billing.Mail", None) in messages_named()
+
+
+@pytest.mark.parametrize("field", ["agency", "client"])
+def test_a_message_that_went_elsewhere_is_named(field, harbor, birch):
+    mail = Mail.objects.filter(key__startswith="alert:", client__isnull=False)[0]
+    Mail.objects.filter(pk=mail.pk).update(**{field: {"agency": harbor, "client": birch}[field]})
+
+    assert messages_named() == {("billing.Mail", mail.pk)}
+
+
+def test_an_alert_that_names_another_message_is_named():
+    alert = Alert.objects.filter(tells_client=True).latest("pk")
+    other = Mail.objects.exclude(pk=alert.mail_id)[0]
+    with append_only.lifted(reason="a test tampers"):
+        Alert._base_manager.filter(pk=alert.pk).update(mail=other)
+
+    assert messages_named() == {("billing.Alert", alert.pk)}
+
+
+def test_a_level_that_was_told_twice_is_named():
+    """As it could be without the database's own constraint."""
+    first = AlertCrossing.objects.filter(unit=None).earliest("pk")
+    with connection.cursor() as cursor:
+        cursor.execute("DROP INDEX crossing_once_of_all")
+    same = ("alert", "rule", "period", "level", "arming")
+    again = AlertCrossing.objects.create(**{name: getattr(first, name) for name in same})
+
+    assert messages_named() == {("billing.AlertCrossing", again.pk)}
