@@ -1,8 +1,9 @@
 """The allowance of a closed period that stopped before its boundary, as late usage moves it.
 
 Two things follow what such a period used: at an early end the allowance itself, up to a full one;
-under a change of plan what the next allowance gives less, because it was used ahead. Closing
-settles both by what was used until then, and they go on here. Nothing is written.
+under a change of plan the allowance, up to all there was of it, and what the next one gives less
+because it was used ahead. Closing settles both by what was used until then, and they go on here.
+Nothing is written.
 """
 
 from __future__ import annotations
@@ -24,37 +25,47 @@ from clients.models import UsageUnit
 from .periods import period_grant
 
 ZERO: Final = Decimal(0)
+LATE_AHEAD: Final = "ahead-late:"
 
 
 @dataclass(frozen=True, slots=True)
 class ShortAllowance:
     """The allowance of one unit in a closed period that stopped early, late usage so far included.
 
-    ``given``: what it came to, without what was taken back. ``consumed``: of it. ``revoked``: what
-    people took back. ``taken_ahead``: what closing took back of the next allowance, with the
-    grants' periods. ``returned``: what of that came back since.
+    ``opened``: what there was of it. ``given``: what it came to, without what was taken back.
+    ``consumed``: of it. ``revoked``: what people took back. ``taken_ahead``: what was taken back of
+    the next allowance, with the grants' periods. ``returned``: what of that came back since.
     """
 
     period: BillingPeriod
     unit: UsageUnit
     document: AllowanceDocument
+    opened: Decimal
     given: Decimal
     consumed: Decimal
     revoked: Decimal
     taken_ahead: Sequence[GrantRevocation] = ()
     returned: Decimal = ZERO
 
-    def grown(self, used: Decimal, number: int, now: dt.datetime) -> CreditGrant | None:
-        """What the period is given beyond its allowance, not saved yet, once late usage has
-        brought it to ``used``, by its settlement ``number``; None where that is nothing. Where
-        another plan took over, the next allowance was given in its place."""
-        if self.period.subscription.goes_on:
-            return None
-        growth = late_growth(
+    @property
+    def goes_on(self) -> bool:
+        """Whether another plan took over, so that what it is given is taken from the next."""
+        return self.period.subscription.goes_on
+
+    def growth(self, used: Decimal) -> Decimal:
+        """What late usage, by which the period comes to ``used``, adds to the allowance of an early
+        end."""
+        return late_growth(
             full=self.document.included, revoked=self.revoked, used=used, given=self.given
         )
-        if not growth:
-            return None
+
+    def growth_ahead(self, uncovered: Decimal) -> Decimal:
+        """What the allowance can still be given out of the next one, where another plan took over:
+        what late usage leaves ``uncovered``, up to all there was of it."""
+        return max(ZERO, min(uncovered, self.opened - self.revoked - self.given))
+
+    def grown(self, growth: Decimal, number: int, now: dt.datetime) -> CreditGrant:
+        """What the period is given beyond its allowance by its settlement ``number``, not saved."""
         key = f"{grown_key(self.period, self.unit)}{number}"
         return period_grant(
             self.period, self.unit.pk, GrantKind.ALLOWANCE, key=key, quantity=growth, now=now
@@ -103,9 +114,16 @@ def grown_key(period: BillingPeriod, unit: UsageUnit) -> str:
     return f"allowance-late:{period.pk}:{unit.pk}:"
 
 
-def ahead_key(period: BillingPeriod) -> str:
-    """How the keys of revocations begin by which closing took back what was used ahead."""
-    return f"ahead:{period.pk}:"
+def ahead_keys(period: BillingPeriod) -> tuple[str, str]:
+    """How the keys of revocations begin that took back what was used ahead: as the period closed,
+    and as late usage settled."""
+    return f"ahead:{period.pk}:", f"{LATE_AHEAD}{period.pk}:"
+
+
+def late_ahead_key(period: BillingPeriod, number: int) -> str:
+    """How the keys of revocations begin by which the settlement ``number`` of a unit took from the
+    next allowance."""
+    return f"{LATE_AHEAD}{period.pk}:{number}:"
 
 
 def is_cut_short(period: BillingPeriod, document: AllowanceDocument | None) -> bool:

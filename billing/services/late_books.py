@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from agencyportal.core.money import plain
 from billing.late_usage import Change, ClosedUnit
@@ -29,7 +29,7 @@ from billing.waterfall import GrantKind
 from clients.models import UsageUnit
 from clients.selectors import counted_quarters
 
-from .late_allowances import ShortAllowance, ahead_key, grown_key, is_cut_short
+from .late_allowances import ShortAllowance, ahead_keys, grown_key, is_cut_short
 from .plans import Terms
 
 ZERO: Final = Decimal(0)
@@ -74,6 +74,12 @@ class ClosedBooks:
         """The sum of a field over all that settled late."""
         return sum((getattr(row, field) for row in self.earlier), ZERO)
 
+    @property
+    def came_back(self) -> set[int]:
+        """The grants with which units came back that corrections freed."""
+        uses = [use for row in self.earlier for use in row.uses.all()]
+        return {use.returned_as_id for use in uses if use.returned_as_id is not None}
+
     def as_unit(self, frozen: PeriodUsage) -> ClosedUnit:
         """The unit as the core sees it."""
         uses = [use for row in self.earlier for use in row.uses.all()]
@@ -104,15 +110,17 @@ class ClosedBooks:
         late = [use for row in self.earlier for use in row.uses.all() if use.grant_id in grants]
         revocations = GrantRevocation.objects.filter(grant__in=grants)
         by_hand = revocations.exclude(key__startswith=f"end:{self.period.pk}:")
+        at_close, since = ahead_keys(self.period)
         ahead = GrantRevocation.objects.filter(
+            Q(key__startswith=at_close) | Q(key__startswith=since),
             workspace=self.period.workspace_id,
-            key__startswith=ahead_key(self.period),
             grant__unit=self.unit,
         )
         return ShortAllowance(
             period=self.period,
             unit=self.unit,
             document=document,
+            opened=sum((use.opening for use in own), ZERO),
             given=sum((use.opening - use.revoked for use in own), ZERO)
             + sum((grant.quantity for grant in self.grown), ZERO),
             consumed=sum((use.consumed for use in own), ZERO)
@@ -121,6 +129,16 @@ class ClosedBooks:
             taken_ahead=list(ahead.select_related("grant__period")),
             returned=sum((use.returned_as.quantity for use in late if use.returned_as), ZERO),
         )
+
+    def next_allowances(self) -> list[CreditGrant]:
+        """The unit's allowance in the open period that follows, where one does."""
+        following = BillingPeriod.objects.open().filter(
+            workspace=self.period.workspace_id, start=self.period.end
+        )
+        allowances = CreditGrant.objects.filter(
+            period__in=following, unit=self.unit, kind=CreditGrant.Kind.ALLOWANCE
+        )
+        return list(allowances.select_related("period").order_by("pk"))
 
     def _buckets(self) -> dict[dt.datetime, Decimal]:
         counted = counted_quarters(

@@ -33,6 +33,7 @@ from billing.models import (
     PeriodUsage,
 )
 from billing.rating import minimum_shortfall
+from billing.selectors.balances import left_of
 from billing.selectors.grants import as_grant
 from billing.selectors.late_usage import Entry, changes_of, costs_of, late_cost_by_model
 from billing.selectors.periods import bounds_of
@@ -40,10 +41,11 @@ from billing.selectors.questions import questions_of
 from billing.terms import minimum_due
 from billing.waterfall import DEFAULT_PRIORITY, Grant, GrantKind
 
-from .late_allowances import Ahead, ShortAllowance
+from .late_allowances import Ahead, ShortAllowance, late_ahead_key
 from .late_books import ClosedBooks, allowance_of, total_of, write_buckets
 from .overage import MarginRules, OveragePrice, price_overage
 from .plans import Terms
+from .settlements import revocation
 
 ZERO: Final = Decimal(0)
 Source = LateGrantUse.Source
@@ -97,7 +99,7 @@ def settle_unit(
         changes = changes_of(books.period, books.unit.pk, entries, number=number)
         short = books.short_allowance(terms)
         if short is not None:
-            _grow_allowance(books, books.frozen, short, changes, now)
+            _grow_allowance(books, books.frozen, short, changes, credit, now)
         result = settle_late(books.as_unit(books.frozen), changes, list(credit.values()))
         price = late_price(books, books.frozen, terms, entries, result)
         new = price.amount if price else ZERO
@@ -146,15 +148,41 @@ def _grow_allowance(
     frozen: PeriodUsage,
     short: ShortAllowance,
     changes: Sequence[Change],
+    credit: dict[int, Credit],
     now: dt.datetime,
 ) -> None:
-    """An early end turns no included usage into overage, however late that is reported."""
-    used = frozen.used + books.total("quantity")
-    used += sum((change.quantity for change in changes), ZERO)
-    grown = short.grown(used, books.next_number, now)
-    if grown is not None:
+    """Neither an early end nor a change of plan turns included usage into overage, however late
+    that is reported. Under a change it is the next allowance's that is used, as far as that is
+    left; before it, what came back of what was used ahead."""
+    if short.goes_on:
+        came_back = [item for grant_id, item in credit.items() if grant_id in books.came_back]
+        uncovered = settle_late(books.as_unit(frozen), changes, came_back).overage
+        growth = _taken_ahead(books, short.growth_ahead(uncovered), now)
+    else:
+        used = frozen.used + books.total("quantity")
+        growth = short.growth(used + sum((change.quantity for change in changes), ZERO))
+    if growth:
+        grown = short.grown(growth, books.next_number, now)
         grown.save(force_insert=True)
         books.grown.append(grown)
+
+
+def _taken_ahead(books: ClosedBooks, quantity: Decimal, now: dt.datetime) -> Decimal:
+    """Take up to ``quantity`` back of what is unused of the next allowance; how much that was."""
+    taken = ZERO
+    for grant in books.next_allowances() if quantity else ():
+        part = min(quantity - taken, left_of(grant, now=now))
+        if part > 0:
+            revocation(
+                books.period,
+                grant.pk,
+                part,
+                key=f"{late_ahead_key(books.period, books.next_number)}{grant.pk}",
+                reason="Used ahead under the plan before, and reported late",
+                now=now,
+            ).save(force_insert=True)
+            taken += part
+    return taken
 
 
 def _details(price: OveragePrice | None) -> dict[str, Any]:

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
 from billing.asking import billable
 from billing.late_usage import (
     Change,
-    ClosedUnit,
-    Credit,
     LateResult,
     overage_by_time,
     settle_late,
@@ -31,7 +28,6 @@ from billing.models import (
     LateSettlement,
 )
 from billing.rating import minimum_shortfall
-from billing.selectors import as_grant
 from billing.selectors.late_usage import (
     Entry,
     changes_of,
@@ -58,7 +54,7 @@ from clients.models import UsageEvent
 
 from .findings import Checked, Finding, compare, difference, missing, unexpected
 from .grants import GROWN
-from .late_units import LateUnit, grow
+from .late_units import LateUnit, check_taken_late, credit_drawn, grow
 from .periods import WorkspaceBooks, period_name
 
 SUBJECT: Final = "Late usage"
@@ -78,6 +74,7 @@ def check_late_usage(books: WorkspaceBooks) -> Iterator[Finding]:
     for entry in entries.get(None, []):
         yield from _check_outside(books, entry)
     yield from _check_returned(books, returned)
+    yield from check_taken_late(books)
     yield from _check_charges(books)
     waiting = pending_events().filter(workspace=books.workspace).count()
     waiting += pending_corrections().filter(workspace=books.workspace).count()
@@ -128,9 +125,9 @@ def _check_period(
         else:
             try:
                 changes = changes_of(period, row.unit_id, given, number=row.number)
-                short = unit.short_allowance(books, period)
+                short = unit.short_allowance(books, period, row.number)
                 if short is not None:
-                    grow(books, unit, row, short, changes, returned)
+                    yield from grow(books, unit, row, short, changes, returned)
                 result, buckets = _settle(unit, row, period, changes)
             except ValueError as error:
                 yield difference(SUBJECT, row, name, "quantity", row.quantity, f"({error})")
@@ -184,25 +181,7 @@ def _check_outside(books: WorkspaceBooks, entry: LateEntry) -> Iterator[Finding]
 def _settle(
     unit: LateUnit, row: LateSettlement, period: BillingPeriod, changes: Sequence[Change]
 ) -> tuple[LateResult, dict[str, str]]:
-    credit = [
-        Credit(as_grant(use.grant, use.quantity), use.quantity)
-        for use in row.uses.all()
-        if use.source == Source.CREDIT and use.quantity > 0
-    ]
-    return settle_late(_closed(unit, period), changes, credit), write_buckets(changes)
-
-
-def _closed(unit: LateUnit, period: BillingPeriod) -> ClosedUnit:
-    return ClosedUnit(
-        period=bounds_of(period),
-        grants=[
-            replace(unit.grants[grant_id], quantity=quantity, revoked=ZERO)
-            for grant_id, quantity in sorted(unit.pool.items())
-        ],
-        buckets=unit.buckets,
-        drawn={grant_id: quantity for grant_id, quantity in unit.drawn.items() if quantity},
-        overage=unit.overage,
-    )
+    return settle_late(unit.closed(period), changes, credit_drawn(row)), write_buckets(changes)
 
 
 def _move_on(
@@ -225,7 +204,7 @@ def _move_on(
         return ZERO
     billed, ask = None, allowance.overage.ask
     if ask is not None:
-        by_time = overage_by_time(_closed(unit, period), unit.buckets, unit.overage)
+        by_time = overage_by_time(unit.closed(period), unit.buckets, unit.overage)
         billed = billable(by_time, ask, books.questions.get((period.pk, row.unit_id)))
     price = price_overage(
         period,
@@ -279,6 +258,8 @@ def _check_uses(
             yield missing(SUBJECT, LateGrantUse, use_name, quantity)
             continue
         key = None if use.returned_as is None else use.returned_as.key
+        if use.returned_as_id is not None:
+            unit.came_back.add(use.returned_as_id)
         fields = {
             "quantity": (use.quantity, quantity),
             "returned_as": (key, None if back is None else back.key),

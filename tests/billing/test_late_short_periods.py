@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from billing.models import Charge, CreditGrant, LateSettlement
+from billing.models import BillingPeriod, Charge, CreditGrant, LateSettlement, Subscription
 from billing.services.late_usage import settle_late_usage
+from billing.services.reservations import reserve
 from billing.services.subscriptions import end
 from clients.models import UsageEvent
 from clients.services.corrections import correct_event
@@ -47,6 +48,11 @@ def settle(now: dt.datetime = LATER) -> tuple[int, ...]:
     assert (settled, failed) == (1, [])
     row = LateSettlement.objects.order_by("pk").last()
     return whole(row.quantity, row.from_period, row.from_grants, row.overage)
+
+
+def _usage(period: BillingPeriod) -> tuple[Decimal, Decimal]:
+    (row,) = period.usage.all()
+    return row.used, row.overage
 
 
 class TestAnEarlyEnd:
@@ -159,6 +165,75 @@ class TestAChangeOfPlan:
         assert settle(FEBRUARY + 2 * DAY) == (-200, -200, 0, 0)
 
         assert not CreditGrant.objects.filter(kind="adjustment").exists()
+
+    def late(self, workspace, unit, quantity: int, now: dt.datetime = LATER) -> None:
+        report(workspace, unit, JANUARY + 5 * DAY, quantity, now=now)
+
+    def test_what_comes_late_for_the_old_part_is_taken_from_the_next_allowance(
+        self, acme_support, conversation
+    ):
+        """As if it had come in time: 950 used are 466 ahead of 484, so 2,115 are left. All there
+        was is 1,000; beyond that it is overage of the old part."""
+        self.late(acme_support, conversation, 50)
+        assert settle() == (50, 50, 0, 0)
+        assert balance(acme_support, LATER).remaining == 2115
+        self.late(acme_support, conversation, 150)
+
+        assert settle() == (150, 50, 0, 100)
+
+        assert balance(acme_support, LATER).remaining == 2065
+        close_all(FEBRUARY + DAY)
+        assert Charge.objects.get(kind="late_usage").amount == 10
+
+    def test_it_comes_to_the_same_as_what_came_in_time(self, acme_support, conversation):
+        """The new part uses all that is left, and 10 more: 2,115 and 10, however it came."""
+        self.late(acme_support, conversation, 50)
+        settle()
+        report(acme_support, conversation, LATER, 2125)
+        close_all(FEBRUARY + DAY)
+
+        old, new = periods_of(acme_support)[:2]
+        assert whole(*_usage(old)) == (900, 0)
+        assert whole(*_usage(new)) == (2125, 10)
+
+    def test_what_is_used_or_held_of_the_next_allowance_is_not_taken(
+        self, acme_support, conversation
+    ):
+        """2,165 less 2,100 used and 40 held: 25 are left."""
+        report(acme_support, conversation, LATER - DAY, 2100)
+        reserve(
+            workspace=acme_support, unit=conversation, quantity=Decimal(40), ttl=DAY / 24, now=LATER
+        )
+        self.late(acme_support, conversation, 60)
+
+        assert settle() == (60, 25, 0, 35)
+
+    def test_what_it_took_comes_back_when_it_is_corrected(self, acme_support, conversation):
+        """950 used; corrected to 750: 266 ahead instead of 466, so 200 come back."""
+        self.late(acme_support, conversation, 50)
+        settle()
+        correct(700)
+
+        assert settle() == (-200, -200, 0, 0)
+
+        assert balance(acme_support, LATER + 3 * DAY / 24).remaining == 2115 + 200
+
+    def test_once_the_next_part_is_over_it_is_overage(self, acme_support, conversation):
+        close_all(FEBRUARY + DAY)
+        self.late(acme_support, conversation, 50, FEBRUARY + 2 * DAY)
+
+        assert settle(FEBRUARY + 2 * DAY) == (50, 0, 0, 50)
+
+    def test_another_change_goes_by_what_is_left(self, acme_support, conversation):
+        """Shares of 484, 1,452 for nine days and 1,130 for seven are 3,066; 950 and 1,500 used."""
+        self.late(acme_support, conversation, 50)
+        settle()
+        (second,) = Subscription.objects.filter(end=None)
+        report(acme_support, conversation, LATER, 1500)
+        move_to(second, growth(name="Growth 2"), SIXTEENTH + 9 * DAY + DAY / 2)
+        close_all(SIXTEENTH + 11 * DAY)
+
+        assert balance(acme_support, SIXTEENTH + 11 * DAY).remaining == 616
 
     def test_usage_beyond_the_change_is_of_the_new_part(self, acme_support, conversation):
         """It fell out of the window that was cut short, and counts in the open one."""

@@ -43,8 +43,8 @@ def told(acme_support, conversation, northwind, platform, settings):
         for key, tries in (("a", 1), ("b", len(BACK_OFF))):
             buy_on_account(workspace=acme_support, band=growth, now=NOW, key=key)
             announce(now=NOW)
-            for at in accumulate(BACK_OFF[:tries], initial=NOW):
-                deliver_due(now=at)
+            for wait in accumulate(BACK_OFF[:tries], initial=dt.timedelta(0)):
+                deliver_due(now=NOW + wait)
 
 
 def named() -> set[tuple[str, object]]:
