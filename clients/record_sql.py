@@ -235,7 +235,7 @@ def _add_to_windows(rows: Sequence[dict[str, Any]]) -> None:
     (billing/capacity.py) makes it void."""
     if not rows:
         return
-    if connection.vendor == "postgresql":
+    if len(rows) > 1 and connection.vendor == "postgresql":
         _execute(
             f"SELECT w.id FROM clients_usagewindow AS w JOIN {_rows(_WINDOW_COLUMNS)} "
             "ON w.id = d.id ORDER BY w.id FOR UPDATE OF w",

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import IO, Any, Final
 
 import msgspec
+from django.db import models
 from django.http import Http404
 from django.utils import timezone
 from rest_framework import serializers
@@ -20,6 +21,7 @@ from agencyportal.api.authentication import ScopedView
 from agencyportal.api.events import EventsParser, Submission
 from agencyportal.api.refusals import as_problems, invalid
 from agencyportal.core.money import plain
+from agencyportal.core.prepared import PreparedQuery
 from agencyportal.core.problems import FieldError, Problem, ProblemError
 from agencyportal.core.serializers import PlainDecimalField, TextField, WholeNumberField
 from billing.models import Reservation
@@ -37,6 +39,11 @@ from clients.models import UsageUnit, WorkspaceKey
 from clients.submission import MalformedError, SubmittedEvent, decode, event_from
 
 _object: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+
+
+_UNIT: Final = PreparedQuery[UsageUnit](
+    lambda slots: UsageUnit.objects.filter(agency=slots.number("agency"), slug=slots.text("slug"))
+)
 
 
 class ReservationRequest(serializers.Serializer[Any]):
@@ -100,7 +107,7 @@ class ReservationsView(ScopedView):
         wanted = ReservationRequest(data=request.data)
         wanted.is_valid(raise_exception=True)
         slug = wanted.validated_data["unit"]
-        unit = UsageUnit.objects.for_agency(self.workspace.agency_id).filter(slug=slug).first()
+        unit = _UNIT.first(agency=self.workspace.agency_id, slug=slug)
         if unit is None:
             raise invalid([FieldError(f"This agency has no unit “{slug}”.", "unit")])
         with as_problems():
@@ -158,11 +165,18 @@ class ReleaseView(ScopedView):
 
 def held_by(view: ScopedView, public_id: uuid.UUID) -> Reservation:
     """A reservation of the key's own workspace; any other is not there."""
-    mine = Reservation.objects.filter(workspace=view.workspace, public_id=public_id)
-    found = mine.select_related("unit").first()
+    found = _MINE.first(workspace=view.workspace.pk, public_id=public_id)
     if found is None:
         raise Http404
+    found.workspace = view.workspace
     return found
+
+
+_MINE: Final = PreparedQuery[Reservation](
+    lambda slots: Reservation.objects.filter(
+        workspace=slots.number("workspace"), public_id=slots.like(models.UUIDField, "public_id")
+    ).select_related("unit")
+)
 
 
 def shown(row: Reservation) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from django.db.models.functions import (
 )
 from django.db.models.sql import Query
 
+from agencyportal.core.prepared import Slot
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,7 +49,7 @@ _SAME_UNIT = (
     expressions.Ref,
 )
 # Expressions whose declared output field is to be believed.
-_TYPED = (expressions.Col, expressions.RawSQL)
+_TYPED = (expressions.Col, expressions.RawSQL, Slot)
 
 
 def refusal(expression: Any, field: Any, reason: str) -> FieldError:

@@ -15,11 +15,14 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Final
 
-from django.db.models import Q
+from django.db.models import Exists, F, OuterRef, Q
 
+from agencyportal.core.fields import QuantityField
 from agencyportal.core.locks import lock_rows
 from agencyportal.core.periods import quarter_floor
+from agencyportal.core.prepared import PreparedUpdate
 from billing.selectors.balances import Balance, balances, held_by
 from clients.models import UsageWindow, Workspace
 
@@ -48,32 +51,60 @@ def _write(balance: Balance, now: dt.datetime) -> None:
     )
 
 
-def give_back(
-    *, workspace_id: int, unit_id: int, freed: list[tuple[int, dt.datetime, Decimal]]
-) -> None:
-    """Take settled reservations of one unit, as (window, reserved at, quantity), off `reserved`.
+Freed = tuple[UsageWindow, dt.datetime, Decimal]
+"""What a reservation held: of which window, since when, how much."""
+
+_FREED: Final = PreparedUpdate(
+    lambda slots: (
+        UsageWindow.objects.filter(
+            ~Exists(
+                UsageWindow.objects.filter(
+                    workspace=OuterRef("workspace"),
+                    unit=OuterRef("unit"),
+                    start__gt=OuterRef("start"),
+                    available_until__isnull=False,
+                )
+            ),
+            pk=slots.number("window"),
+            available_since__lte=slots.instant("at"),
+            available_until__gt=slots.instant("at"),
+        ),
+        {"reserved": F("reserved") - slots.like(QuantityField, "quantity")},
+    )
+)
+
+
+def give_back(*, workspace_id: int, unit_id: int, freed: list[Freed]) -> None:
+    """Take settled reservations of one unit off `reserved`.
 
     Locks the unit's windows from the earliest of these on, by key. Call it with the workspace
     held, after the reservations are settled.
     """
-    first = UsageWindow.objects.filter(pk__in=[window_id for window_id, _, _ in freed])
-    starts = min(first.values_list("start", flat=True))
+    if len(freed) == 1 and _give_back_within(*freed[0]):
+        return
+    starts = min(window.start for window, _, _ in freed)
     # Of later windows only those that something is cached in, which recording has locked, too:
     # nothing comes after the balances of caps.
-    known = Q(pk__in=[pk for pk, _, _ in freed]) | Q(available_until__isnull=False)
+    known = Q(pk__in=[window.pk for window, _, _ in freed]) | Q(available_until__isnull=False)
     windows = lock_rows(
         UsageWindow.objects.filter(
             known, workspace_id=workspace_id, unit_id=unit_id, start__gte=starts
         )
     )
     for window in windows:
-        mine = [(at, quantity) for window_id, at, quantity in freed if window_id == window.pk]
+        mine = [(at, quantity) for whose, at, quantity in freed if whose.pk == window.pk]
         earlier = any(at < window.start for _, at, _ in freed)
         window.reserved -= sum((quantity for _, quantity in mine), Decimal(0))
         if earlier or not all(is_known(window, quarter_floor(at)) for at, _ in mine):
             window.available_until = None
         if mine or earlier:
             window.save(update_fields=["reserved", "available_until"])
+
+
+def _give_back_within(window: UsageWindow, at: dt.datetime, quantity: Decimal) -> bool:
+    """The usual one: made in the segment that is cached, and nothing is cached of a later window,
+    where only whoever holds the workspace alone caches it. Nothing becomes void then."""
+    return _FREED.run(window=window.pk, at=quarter_floor(at), quantity=quantity) == 1
 
 
 def is_known(window: UsageWindow, at: dt.datetime) -> bool:

@@ -14,13 +14,15 @@ import datetime as dt
 import uuid
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
+from agencyportal.core.fields import QuantityField
 from agencyportal.core.money import plain
 from agencyportal.core.periods import quarter_floor
+from agencyportal.core.prepared import PreparedInsert, PreparedQuery, PreparedUpdate, Slots
 from billing.models import Reservation
 from billing.refusals import NotAdmittedError, RefusedError
 from billing.selectors.balances import held_by
@@ -167,11 +169,11 @@ def _refuse_unfit(quantity: Decimal, ttl: dt.timedelta, key: str | None) -> None
 @transaction.atomic
 def _reserve_shared(wanted: _Wanted) -> Reservation | NotAdmittedError | None:
     """The usual way, beside recorders and others who reserve; None: look closer."""
-    is_capped = windows.hold_workspace(wanted.workspace.pk)
+    held = windows.hold_workspace(wanted.workspace.pk)
     if (earlier := _earlier(wanted)) is not None:
         return earlier
     window = _window(wanted)
-    if (outcome := _admit(window, wanted, is_capped=is_capped)) is not None:
+    if (outcome := _admit(window, wanted, is_capped=held.is_capped)) is not None:
         return outcome
     window.refresh_from_db()
     overdue = Reservation.objects.overdue(wanted.now).filter(workspace=wanted.workspace)
@@ -185,14 +187,15 @@ def _reserve_alone(wanted: _Wanted) -> Reservation | NotAdmittedError:
     """Free what ran out, work out what is available if that is void, and try again.
 
     A refusal is returned, not raised, so that what was found out is kept for the next one."""
-    windows.lock_workspace(wanted.workspace.pk, changes_credit=False)
+    workspace = windows.lock_workspace(wanted.workspace.pk, changes_credit=False)
     if (earlier := _earlier(wanted)) is not None:
         return earlier
-    expire_of(wanted.workspace.pk, wanted.now, limit=None)
+    is_capped = CapBalance.objects.over(workspace).exists()
+    held = windows.Held(workspace.settled_until, is_capped)
+    expire_of(workspace.pk, wanted.now, held, limit=None)
     window = _window(wanted)
     if not capacity.is_known(window, wanted.now):
         capacity.work_out(workspace=wanted.workspace, now=wanted.now)
-    is_capped = CapBalance.objects.over(wanted.workspace).exists()
     if (outcome := _admit(window, wanted, is_capped=is_capped)) is not None:
         return outcome
     window.refresh_from_db()
@@ -233,38 +236,59 @@ def _more_overage(wanted: _Wanted, month: dt.date) -> Decimal:
 
 def _take(window: UsageWindow, wanted: _Wanted) -> bool:
     """The guard."""
-    room = Q(available=None) | Q(available__gte=F("used") + F("reserved") + wanted.quantity)
-    known = Q(available_since__lte=wanted.now, available_until__gt=wanted.now)
-    mine = UsageWindow.objects.filter(room, known, pk=window.pk)
-    return mine.update(reserved=F("reserved") + wanted.quantity) == 1
+    return _TAKEN.run(window=window.pk, now=wanted.now, quantity=wanted.quantity) == 1
+
+
+def _taken(slots: Slots) -> tuple[QuerySet[UsageWindow], dict[str, Any]]:
+    now, more = slots.instant("now"), slots.like(QuantityField, "quantity")
+    room = Q(available=None) | Q(available__gte=F("used") + F("reserved") + more)
+    known = Q(available_since__lte=now, available_until__gt=now)
+    mine = UsageWindow.objects.filter(room, known, pk=slots.number("window"))
+    return mine, {"reserved": F("reserved") + more}
+
+
+_TAKEN: Final = PreparedUpdate(_taken)
 
 
 def _hold(window: UsageWindow, wanted: _Wanted, overage: Decimal) -> Reservation:
-    return Reservation.objects.create(
-        public_id=uuid.uuid4(),
-        agency_id=wanted.workspace.agency_id,
-        workspace=wanted.workspace,
-        unit=wanted.unit,
-        window=window,
-        quantity=wanted.quantity,
-        cost=wanted.cost or ZERO,
-        spend=overage,
-        reserved_at=wanted.now,
-        expires_at=wanted.now + wanted.ttl,
-        key=wanted.key,
-        created_at=wanted.now,
+    return _HELD.insert(
+        Reservation(
+            public_id=uuid.uuid4(),
+            agency_id=wanted.workspace.agency_id,
+            workspace=wanted.workspace,
+            unit=wanted.unit,
+            window=window,
+            quantity=wanted.quantity,
+            cost=wanted.cost or ZERO,
+            spend=overage,
+            reserved_at=wanted.now,
+            expires_at=wanted.now + wanted.ttl,
+            key=wanted.key,
+            created_at=wanted.now,
+        )
     )
 
 
+_HELD: Final = PreparedInsert(Reservation)
+
+
 def _window(wanted: _Wanted) -> UsageWindow:
-    window = UsageWindow.objects.filter(
-        workspace=wanted.workspace, unit=wanted.unit, start__lte=wanted.now, end__gt=wanted.now
-    ).first()
+    window = _NOW.first(workspace=wanted.workspace.pk, unit=wanted.unit.pk, now=wanted.now)
     if window is None:
         raise NotAdmittedError(
             f"{wanted.unit.plural} are not in the package that {wanted.workspace} is on now."
         )
     return window
+
+
+_NOW: Final = PreparedQuery[UsageWindow](
+    lambda slots: UsageWindow.objects.filter(
+        workspace=slots.number("workspace"),
+        unit=slots.number("unit"),
+        start__lte=slots.instant("now"),
+        end__gt=slots.instant("now"),
+    )
+)
 
 
 def _earlier(wanted: _Wanted) -> Reservation | None:

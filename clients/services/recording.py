@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NoReturn
 
 from django.db import DataError, IntegrityError, transaction
 
@@ -23,7 +23,15 @@ from clients.services.overflow import refuse_overflow
 from clients.submission import MAX_AHEAD, EventsRefused, SubmittedEvent, TokenUsage
 from clients.tally import CountedEvent, Counts, Place, quarter_number
 
-__all__ = ["EventsRefused", "Recorded", "SubmittedEvent", "TokenUsage", "record_events"]
+__all__ = [
+    "EventsRefused",
+    "NotStoredError",
+    "Recorded",
+    "SubmittedEvent",
+    "TokenUsage",
+    "record_events",
+    "record_within",
+]
 
 Standing = UsageEvent.Standing
 _ERROR: Final = UsageEvent.Status.ERROR.value
@@ -60,44 +68,75 @@ def record_events(
     if not measured:
         return Recorded()
     try:
-        return _store(workspace, measured, now)
+        with transaction.atomic():
+            record_sql.enter_workspaces([workspace.pk])
+            held = record_sql.hold_workspace(workspace.pk)
+            return _store(workspace, measured, held, now)
     except (DataError, IntegrityError):
         refuse_overflow(workspace, measured)
         raise
 
 
-def _store(workspace: Workspace, measured: Sequence[MeasuredEvent], now: dt.datetime) -> Recorded:
-    """The transaction of recording."""
+class NotStoredError(Exception):
+    """The database refused an event, for a reason that is the cause; roll back, then `explain`."""
+
+    def __init__(self, workspace: Workspace, measured: Sequence[MeasuredEvent]) -> None:
+        super().__init__("An event was refused by the database.")
+        self._workspace = workspace
+        self._measured = measured
+
+    def explain(self) -> NoReturn:
+        """Raise EventsRefused where a sum would no longer fit, else what the database raised."""
+        refuse_overflow(self._workspace, self._measured)
+        raise self.__cause__ or self
+
+
+def record_within(
+    *, workspace: Workspace, held: record_sql.Held, event: SubmittedEvent, now: dt.datetime
+) -> bool:
+    """`record_events` of one, in a transaction that holds the workspace (`windows.hold_workspace`)
+    already; whether it was new.
+
+    Raises EventsRefused, and NotStoredError where the transaction cannot go on.
+    """
+    measured = measure_events(workspace=workspace, events=[event], now=now)
+    try:
+        return bool(_store(workspace, measured, held, now).accepted)
+    except (DataError, IntegrityError) as error:
+        raise NotStoredError(workspace, measured) from error
+
+
+def _store(
+    workspace: Workspace, measured: Sequence[MeasuredEvent], held: record_sql.Held, now: dt.datetime
+) -> Recorded:
+    """The transaction of recording, with the workspace held."""
     fresh, repeats = distinct(measured)
-    with transaction.atomic():
-        record_sql.enter_workspaces([workspace.pk])
-        settled_until, is_capped = record_sql.hold_workspace(workspace.pk)
-        windows = _windows(workspace, fresh, now)
-        placed = _placed(fresh, windows, settled_until)
-        inserted = record_sql.insert_events(
-            workspace.pk, ((event, standing) for event, standing, _ in placed), now
-        )
-        known = [event for event in fresh if event.key not in inserted]
-        hashes = _standing_hashes(workspace, fresh, known)
-        counted = [
-            (event, window_id)
-            for event, _, window_id in placed
-            if window_id is not None and event.key in inserted
-        ]
-        count_events(
-            workspace,
-            [
-                _counted(event, inserted[event.key], window_id)
-                for event, window_id in counted
-                if event.is_unique
-            ],
-            windows,
-            plain=_gathered(counted),
-            is_capped=is_capped,
-        )
-        conflicts = _conflicts([*known, *repeats], hashes)
-        if conflicts:
-            note_conflicts(workspace=workspace, events=measured, ids=conflicts, now=now)
+    windows = _windows(workspace, fresh, now)
+    placed = _placed(fresh, windows, held.settled_until)
+    inserted = record_sql.insert_events(
+        workspace.pk, ((event, standing) for event, standing, _ in placed), now
+    )
+    known = [event for event in fresh if event.key not in inserted]
+    hashes = _standing_hashes(workspace, fresh, known)
+    counted = [
+        (event, window_id)
+        for event, _, window_id in placed
+        if window_id is not None and event.key in inserted
+    ]
+    count_events(
+        workspace,
+        [
+            _counted(event, inserted[event.key], window_id)
+            for event, window_id in counted
+            if event.is_unique
+        ],
+        windows,
+        plain=_gathered(counted),
+        is_capped=held.is_capped,
+    )
+    conflicts = _conflicts([*known, *repeats], hashes)
+    if conflicts:
+        note_conflicts(workspace=workspace, events=measured, ids=conflicts, now=now)
     if watched := windows.watched.intersection(window_id for _, window_id in counted):
         transaction.on_commit(lambda: call_attention(workspace, sorted(watched), now), robust=True)
     return Recorded(

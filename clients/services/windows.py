@@ -28,6 +28,7 @@ from clients.models import (
     UsageWindow,
     Workspace,
 )
+from clients.record_sql import Held as Held
 from clients.selectors import corrected_quantities, priced_in_time
 from clients.services import cap_balances
 from clients.services.counting import Windows, count_events, place_of
@@ -66,11 +67,12 @@ def lock_workspaces(
     return locked
 
 
-def hold_workspace(workspace_id: int) -> bool:
+def hold_workspace(workspace_id: int) -> Held:
     """Keep others from holding a workspace alone until the transaction ends; shared with
-    recorders. Take it before any other lock. Says whether caps' balances are kept over it."""
+    recorders. Take it before any other lock. Says until when it is settled, and whether caps'
+    balances are kept over it."""
     record_sql.enter_workspaces([workspace_id])
-    return record_sql.hold_workspace(workspace_id).is_capped
+    return record_sql.hold_workspace(workspace_id)
 
 
 class Opening(NamedTuple):
