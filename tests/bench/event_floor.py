@@ -37,7 +37,7 @@ class Floor:
         self._processes = []
         for number in range(WRITERS[connection.vendor]):
             ours, theirs = context.Pipe()
-            target = _target()
+            target = target_database()
             process = context.Process(
                 target=_write, args=(theirs, target, columns, rows, f"floor-{size}-{number}")
             )
@@ -77,7 +77,7 @@ def one_row_writer() -> Callable[[int], None]:
     """Inserts and commits one row a call, in this process."""
     columns, rows = _samples(1)
     write = _postgresql if connection.vendor == "postgresql" else _sqlite
-    store = write(_target(), columns)
+    store = write(target_database(), columns)
     place = columns.index("external_id")
 
     def insert(number: int) -> None:
@@ -87,7 +87,8 @@ def one_row_writer() -> Callable[[int], None]:
     return insert
 
 
-def _target() -> dict[str, str]:
+def target_database() -> dict[str, str]:
+    """What another process needs to connect to the database."""
     settings = connection.settings_dict
     return {
         "vendor": connection.vendor,
