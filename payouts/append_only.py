@@ -2,9 +2,12 @@
 
 from agencyportal.core.append_only import protect
 
+protect("payouts.CarriedOver")
 protect("payouts.Earning")
 protect("payouts.Payout", mutable=("state",))
 protect("payouts.PayoutItem")
+protect("payouts.PayoutTermsChange")
+protect("payouts.PayoutTransition")
 protect("payouts.PlatformFeeRule")
 protect(
     "payouts.StatementDocument",

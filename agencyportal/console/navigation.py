@@ -75,6 +75,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Earnings",
         (
+            Entry("Payout run", "fact_check", "payouts_payout_run", only=OPERATOR),
             Entry("Payouts", "account_balance", "payouts_payout_changelist"),
             Entry("Earnings", "trending_up", "payouts_earning_changelist"),
             Entry("Payout terms", "handshake", "payouts_payoutterms_changelist"),

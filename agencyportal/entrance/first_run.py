@@ -96,7 +96,7 @@ def _agency_with_owner(run: FirstRun, operator: User, now: dt.datetime) -> User:
         timezone=run.agency_timezone,
         brand_color=run.brand_color,
     )
-    set_payout_terms(agency=agency)
+    set_payout_terms(agency=agency, now=now)
     add_fee_rule(agency=agency, percent=run.fee_percent, effective_from=now, now=now)
     owner = operator
     if run.owner_email and run.owner_email.lower() != operator.email:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db import models
@@ -11,11 +11,14 @@ from django.urls import URLPattern, path
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import money, state, told
-from agencyportal.core.admin_dialogs import link
+from agencyportal.core.admin_dialogs import Dialog, link
 from agencyportal.core.admin_documents import document_response, words_about
 from agencyportal.core.rendered import RenderedDocument
 from billing.services.document_files import DamagedDocumentError, read_document
-from payouts.models import Payout, PayoutItem, StatementDocument
+from payouts.models import Payout, PayoutItem, PayoutTransition, StatementDocument
+
+from .payout_dialogs import DIALOGS
+from .payout_run import payout_run
 
 STATES = {
     "draft": "info",
@@ -25,6 +28,7 @@ STATES = {
     "cancelled": "default",
     "carried": "default",
 }
+CARRIED_ON = "Its amount opens the next payout that is made up."
 
 
 @told("Month", ordering="month")
@@ -35,6 +39,15 @@ def month(payout: Payout) -> str:
 @told("Statement")
 def file(payout: Payout) -> str:
     return words_about(getattr(payout, "document", None))
+
+
+@told("Carried on")
+def carried_on(payout: Payout) -> str:
+    """Where the amount of a cancelled payout is now."""
+    if payout.state != Payout.State.CANCELLED:
+        return "–"
+    over = getattr(payout, "carried_over", None)
+    return CARRIED_ON if over is None else f"It opens {over.into}."
 
 
 @told("Earning")
@@ -68,6 +81,18 @@ class ItemInline(ScopedInline):
         return super().get_queryset(request).select_related("earning").order_by("pk")
 
 
+class TransitionInline(ScopedInline):
+    """Who decided what about it, and when."""
+
+    model = PayoutTransition
+    fields = ("recorded_at", "to_state", "by", "reason", "reference", "happened_at")
+    verbose_name_plural = "decisions"
+    show_change_link = False
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).select_related("by").order_by("number")
+
+
 @admin.register(Payout)
 class PayoutAdmin(ReadOnlyAdmin):
     """Built by the schedule when a month is over; every figure opens into its earnings."""
@@ -87,9 +112,10 @@ class PayoutAdmin(ReadOnlyAdmin):
     list_select_related = ("agency",)
     search_fields = ("number", "agency__name", "agency__slug")
     date_hierarchy = "month"
-    inlines = (ItemInline,)
+    inlines = (ItemInline, TransitionInline)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = DIALOGS
     fieldsets = (
-        (None, {"fields": (("agency", month), ("state", "built_at", "currency"))}),
+        (None, {"fields": (("agency", month), ("state", "built_at", "currency"), carried_on)}),
         (
             "How it comes about",
             {
@@ -105,7 +131,7 @@ class PayoutAdmin(ReadOnlyAdmin):
         ),
         ("Document", {"fields": (file,)}),
     )
-    readonly_fields = (month, file)
+    readonly_fields = (month, file, carried_on)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         return super().get_queryset(request).select_related("agency").defer("snapshot")
@@ -113,11 +139,12 @@ class PayoutAdmin(ReadOnlyAdmin):
     def more_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
+            path("run/", wrap(payout_run), name=self._url_name("run")),
             path(
                 "<path:object_id>/statement/",
                 wrap(self.reading(self.show_statement)),
                 name=self._url_name("statement"),
-            )
+            ),
         ]
 
     def links(self, request: HttpRequest, obj: Any) -> list[dict[str, Any]]:  # noqa: ARG002

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.http import HttpRequest
 from django.utils.timezone import now
 
-from agencyportal.core.admin import ScopedForm, ScopedModelAdmin
+from agencyportal.core.admin import ScopedForm, ScopedInline, ScopedModelAdmin
 from agencyportal.core.admin_columns import quantity, told
 from agencyportal.core.powers import Power
-from payouts.models import PayoutTerms, PlatformFeeRule
-from payouts.services.terms import TermsRefusedError, add_fee_rule, refuse_posted_fees
+from clients.models import User
+from payouts.models import PayoutTerms, PayoutTermsChange, PlatformFeeRule
+from payouts.services.terms import (
+    TermsRefusedError,
+    add_fee_rule,
+    refuse_posted_fees,
+    set_payout_terms,
+)
+
+
+class TermsChangeInline(ScopedInline):
+    """What was agreed on before, and who changed it."""
+
+    model = PayoutTermsChange
+    fields = ("changed_at", "changed_by", "payout_day", "minimum_amount", "account_hint")
+    verbose_name_plural = "history"
+    show_change_link = False
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).select_related("changed_by")
 
 
 @admin.register(PayoutTerms)
@@ -27,9 +46,28 @@ class PayoutTermsAdmin(ScopedModelAdmin):
     search_fields = ("agency__name", "agency__slug")
     fields = ("agency", ("payout_day", "minimum_amount"), "account_hint")
 
+    inlines = (TermsChangeInline,)
+
     def _fixed(self, request: HttpRequest, obj: Any) -> list[Any]:
         fixed = super()._fixed(request, obj)
         return fixed if obj is None else [*fixed, "agency"]
+
+    def write(
+        self,
+        request: HttpRequest,
+        obj: Any,
+        form: Any,  # noqa: ARG002
+        change: bool,  # noqa: ARG002
+    ) -> None:
+        made = set_payout_terms(
+            agency=obj.agency,
+            payout_day=obj.payout_day,
+            minimum_amount=obj.minimum_amount,
+            account_hint=obj.account_hint,
+            changed_by=cast(User, request.user),
+            now=now(),
+        )
+        obj.pk = made.pk
 
 
 @told("Takes", ordering="percent")
@@ -65,7 +103,7 @@ class PlatformFeeRuleAdmin(ScopedModelAdmin):
 
     def write(
         self,
-        request: HttpRequest,  # noqa: ARG002
+        request: HttpRequest,
         obj: Any,
         form: Any,  # noqa: ARG002
         change: bool,  # noqa: ARG002
@@ -75,6 +113,7 @@ class PlatformFeeRuleAdmin(ScopedModelAdmin):
             percent=obj.percent,
             effective_from=obj.effective_from,
             line_kind=obj.line_kind,
+            created_by=cast(User, request.user),
             now=now(),
         )
         obj.pk = made.pk

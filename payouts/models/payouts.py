@@ -18,6 +18,10 @@ from .earnings import Earning
 class PayoutQuerySet(ScopedQuerySet["Payout"]):
     agency_path = "agency"
 
+    def to_carry_over(self) -> PayoutQuerySet:
+        """Cancelled ones whose amount opens the next payout that is made up."""
+        return self.filter(state=Payout.State.CANCELLED, carried_over=None)
+
 
 class Payout(AppendOnlyModel):
     """``opening + revenue - routed_cost - platform_fee + refunds + disputes + adjustments`` is

@@ -6,10 +6,11 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.timezone import now
 
+from agencyportal.core.append_only import AppendOnlyModel
 from agencyportal.core.fields import MoneyField, QuantityField
 from agencyportal.core.money import plain
 from agencyportal.core.tenancy import ScopedQuerySet
-from clients.models import Agency
+from clients.models import Agency, User
 
 
 class PayoutTermsQuerySet(ScopedQuerySet["PayoutTerms"]):
@@ -46,6 +47,31 @@ class PayoutTerms(models.Model):
         return f"Payout terms of {self.agency}"
 
 
+class PayoutTermsChangeQuerySet(ScopedQuerySet["PayoutTermsChange"]):
+    agency_path = "terms__agency"
+
+
+class PayoutTermsChange(AppendOnlyModel):
+    """Somebody agreed on other terms: all of them as they were from ``changed_at`` on."""
+
+    terms = models.ForeignKey(PayoutTerms, on_delete=models.PROTECT, related_name="changes")
+    payout_day = models.PositiveSmallIntegerField()
+    minimum_amount = MoneyField()
+    account_hint = models.CharField(max_length=100, blank=True)
+    changed_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    changed_at = models.DateTimeField()
+
+    objects = PayoutTermsChangeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-changed_at", "-pk")
+
+    def __str__(self) -> str:
+        return f"{self.terms}, {self.changed_at:%Y-%m-%d}"
+
+
 class PlatformFeeRuleQuerySet(ScopedQuerySet["PlatformFeeRule"]):
     agency_path = "agency"
 
@@ -62,6 +88,9 @@ class PlatformFeeRule(models.Model):
     )
     percent = QuantityField(help_text="5 means 5 % of the net amount paid.")
     effective_from = models.DateTimeField(help_text="Applies to payments received from here on.")
+    created_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="+"
+    )
     created_at = models.DateTimeField(default=now, editable=False)
 
     objects = PlatformFeeRuleQuerySet.as_manager()

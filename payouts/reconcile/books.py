@@ -19,6 +19,7 @@ from .events import Rules
 from .findings import Difference, Finding
 from .invoices import check_invoices
 from .late_usage import check_late_usage
+from .lifecycle import check_lifecycles
 from .numbers import check_numbers
 from .orders import check_orders
 from .payouts import check_payouts
@@ -65,6 +66,7 @@ def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
         ("numbers", check_numbers()),
         ("earnings", check_earnings(scope)),
         ("payouts", check_payouts(scope)),
+        ("states of payouts", check_lifecycles(scope)),
         ("files", check_documents(scope)),
         ("alerts", check_alerts(scope)),
         ("alert messages", check_alert_messages(scope)),

@@ -7,12 +7,12 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Sum
 
 from agencyportal.core.documents import SnapshotError
 from payouts.documents.statement_snapshot import StatementSnapshot
 from payouts.facts import facts_of
-from payouts.models import Earning, Payout, PayoutItem, StatementDocument
+from payouts.models import CarriedOver, Earning, Payout, PayoutItem, StatementDocument
 from payouts.statement import Figures, Source, breakdown, figures
 
 from .earnings import name_of as earning_name
@@ -32,11 +32,31 @@ def check_payouts(scope: Scope) -> Iterator[Finding]:
     for _of, chain in groupby(
         payouts.iterator(chunk_size=CHUNK // 20), key=lambda p: (p.agency_id, p.currency)
     ):
-        opening = ZERO
+        closing = ZERO
         for payout in chain:
-            yield from _check_payout(payout, opening)
-            opening = payout.closing
+            yield from _check_payout(payout, closing + _taken_over(payout))
+            closing = payout.closing
     yield from _check_left_out(scope)
+
+
+def check_payout(payout: Payout) -> Iterator[Finding]:
+    """One payout by itself: opening, figures, items, statement."""
+    before = (
+        Payout.objects.filter(
+            agency_id=payout.agency_id, currency=payout.currency, month__lt=payout.month
+        )
+        .defer("snapshot")
+        .order_by("-month")
+        .first()
+    )
+    closing = before.closing if before is not None else ZERO
+    yield from _check_payout(payout, closing + _taken_over(payout))
+
+
+def _taken_over(payout: Payout) -> Decimal:
+    """What payouts that were cancelled bring it."""
+    rows = CarriedOver.objects.filter(into=payout)
+    return rows.aggregate(total=Sum("cancelled__amount"))["total"] or ZERO
 
 
 def name_of(payout: Payout) -> str:

@@ -76,7 +76,17 @@ def _due(now: dt.datetime) -> Iterator[tuple[str, Callable[[], int]]]:
         yield f"late usage of period {pk}", partial(post_late_cost, period_id=pk, now=now)
 
 
-def invoices_to_post(now: dt.datetime) -> Iterable[int]:
+def unposted_before(*, agency_id: int, until: dt.datetime) -> bool:
+    """Whether anything of an agency's up to an instant has brought no earning yet."""
+    return (
+        invoices_to_post(until).filter(invoice__agency=agency_id).exists()
+        or credit_notes_to_post(until).filter(agency=agency_id).exists()
+        or periods_to_post(until).filter(agency=agency_id).exists()
+        or late_periods_to_post(until).filter(period__agency=agency_id).exists()
+    )
+
+
+def invoices_to_post(now: dt.datetime) -> QuerySet[InvoiceMovement, int]:
     """Ids of invoices with a movement by ``now`` that has brought no earning yet: a payment, or
     anything else but a dispute that was lost, which brings none."""
     kinds = InvoiceMovement.Kind
@@ -92,14 +102,14 @@ def invoices_to_post(now: dt.datetime) -> Iterable[int]:
     )
 
 
-def credit_notes_to_post(now: dt.datetime) -> Iterable[int]:
+def credit_notes_to_post(now: dt.datetime) -> QuerySet[CreditNote, int]:
     """Ids of credit notes by ``now`` over what was on no invoice, not posted yet."""
     posted = Earning.objects.filter(credit_line__credit_note=OuterRef("pk"))
     notes = CreditNote.objects.filter(~Exists(posted), invoice=None, issued_at__lte=now)
     return notes.order_by("pk").values_list("pk", flat=True)
 
 
-def periods_to_post(now: dt.datetime) -> Iterable[int]:
+def periods_to_post(now: dt.datetime) -> QuerySet[BillingPeriod, int]:
     """Ids of periods closed by ``now`` with platform-paid cost that is not posted yet."""
     posted = in_time().filter(period=OuterRef("pk"))
     counted = PeriodUsage.objects.filter(period=OuterRef("pk"), platform_cost__gt=0)
@@ -121,7 +131,7 @@ def in_time() -> QuerySet[Earning]:
     return Earning.objects.filter(kind=Earning.Kind.ROUTED_COST, late_settlement=None)
 
 
-def late_periods_to_post(now: dt.datetime) -> Iterable[int]:
+def late_periods_to_post(now: dt.datetime) -> QuerySet[LateSettlement, int]:
     """Ids of periods whose late usage, settled by ``now``, has platform-paid cost to post."""
     posted = Earning.objects.filter(late_settlement=OuterRef("pk"))
     return (

@@ -20,7 +20,14 @@ from agencyportal.core.periods import local_date
 from billing.services.series import take_number
 from clients.models import Agency
 from payouts.facts import facts_of
-from payouts.models import Earning, Payout, PayoutItem, PayoutTerms, StatementDocument
+from payouts.models import (
+    CarriedOver,
+    Earning,
+    Payout,
+    PayoutItem,
+    PayoutTerms,
+    StatementDocument,
+)
 from payouts.months import Month
 from payouts.services.statement_mail import queue_statement_mail
 from payouts.services.statements import statement_snapshot, the_platform
@@ -65,7 +72,7 @@ def build_payouts(*, now: dt.datetime, agency: Agency | None = None) -> list[Pay
 def _candidates(agency: Agency | None) -> set[tuple[int, str]]:
     """Agencies and currencies with earnings in no payout yet, or with something carried."""
     earnings = Earning.objects.unpaid()
-    payouts = Payout.objects.exclude(closing=ZERO)
+    payouts = Payout.objects.exclude(closing=ZERO) | Payout.objects.to_carry_over()
     if agency is not None:
         earnings, payouts = earnings.for_agency(agency), payouts.for_agency(agency)
     pairs: set[tuple[int, str]] = set()
@@ -78,33 +85,41 @@ def build_next_payout(*, agency_id: int, currency: str, now: dt.datetime) -> Pay
     """Build the earliest payout of an agency and currency that is missing; None if none is due.
 
     Freezes its earnings, figures, number and statement, and writes down the statement's file and
-    mail as things to do. Holds the agency's row meanwhile.
+    mail as things to do. It opens with what the one before left, and with the amounts of payouts
+    that were cancelled since. Holds the agency's row meanwhile.
     """
     with transaction.atomic():
         agency = lock_row(Agency.objects.filter(pk=agency_id))
         terms = PayoutTerms.objects.filter(agency=agency).first() or PayoutTerms(agency=agency)
         last = _last_payout(agency, currency)
-        opening = last.closing if last else ZERO
-        month = _next_month(agency, currency, last)
+        cancelled = list(Payout.objects.to_carry_over().filter(agency=agency, currency=currency))
+        opening = sum((payout.amount for payout in cancelled), last.closing if last else ZERO)
+        month = _next_month(agency, currency, last, carried=bool(opening))
         if month is None or month.payable_at(terms.payout_day, agency.timezone) > now:
             return None
         earnings = _earnings(agency, currency, month.end(agency.timezone))
         made = figures(facts_of(earnings), opening=opening, minimum=terms.minimum_amount)
         payout = _payout(agency, currency, month, made, now)
-        return _freeze(payout, earnings, terms, now)
+        _freeze(payout, earnings, terms, now)
+        CarriedOver.objects.bulk_create(
+            CarriedOver(cancelled=before, into=payout) for before in cancelled
+        )
+        return payout
 
 
 def _last_payout(agency: Agency, currency: str) -> Payout | None:
     return Payout.objects.filter(agency=agency, currency=currency).order_by("-month").first()
 
 
-def _next_month(agency: Agency, currency: str, last: Payout | None) -> Month | None:
+def _next_month(
+    agency: Agency, currency: str, last: Payout | None, *, carried: bool
+) -> Month | None:
     """The month after the last payout's; without a balance to carry on, that of the next earning.
 
     An earning that came too late for its own month's payout never reaches back behind it.
     """
     following = Month(last.month).following if last else None
-    if following and last and last.closing:
+    if following and carried:
         return following
     unpaid = Earning.objects.unpaid().filter(agency=agency, currency=currency)
     first = unpaid.aggregate(first=Min("occurred_at"))["first"]

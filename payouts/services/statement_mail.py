@@ -7,8 +7,9 @@ import datetime as dt
 from agencyportal.core.money import format_money
 from billing.models import Mail
 from billing.services.mailing import message, queue_mail
-from clients.models import Agency, AgencyMember
 from payouts.models import Payout
+
+from .payout_mail import finance_addresses
 
 BODY = """\
 Hello,
@@ -39,17 +40,6 @@ def queue_statement_mail(payout: Payout, *, path: str, now: dt.datetime) -> Mail
         now=now,
     )
     return queue_mail(mail)
-
-
-def finance_addresses(agency: Agency) -> list[str]:
-    """Whom money matters of an agency are written to: its finance people, else its owners, else
-    the agency's own address."""
-    members = agency.members.filter(user__is_active=True).order_by("user__email")
-    for role in (AgencyMember.Role.FINANCE, AgencyMember.Role.OWNER):
-        found = members.filter(role=role).values_list("user__email", flat=True)
-        if addresses := list(found):
-            return addresses
-    return [agency.email] if agency.email else []
 
 
 def _body(payout: Payout) -> str:

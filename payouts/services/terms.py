@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from typing import Any, Final
 
 from django.db import transaction
 
 from agencyportal.core.locks import lock_row
 from billing.refusals import in_words
-from clients.models import Agency
-from payouts.models import Earning, PayoutTerms, PlatformFeeRule
+from clients.models import Agency, User
+from payouts.models import Earning, PayoutTerms, PayoutTermsChange, PlatformFeeRule
+
+from .payout_mail import queue_terms_mail
+
+TERMS: Final = ("payout_day", "minimum_amount", "account_hint")
+"""What is agreed on about payouts."""
 
 
 class TermsRefusedError(ValueError):
@@ -20,19 +26,40 @@ class TermsRefusedError(ValueError):
 def set_payout_terms(
     *,
     agency: Agency,
+    now: dt.datetime,
     payout_day: int = 1,
     minimum_amount: Decimal = Decimal(0),
     account_hint: str = "",
+    changed_by: User | None = None,
 ) -> PayoutTerms:
-    """State when and from what amount an agency is paid; holds for payouts built from now on."""
+    """State when and from what amount an agency is paid; holds for payouts built from now on.
+
+    What changes is kept with who changed it, and the agency's owners are told by mail; terms that
+    are those in force change nothing. Raises ValidationError for values that cannot be. Locks the
+    agency, as building its payouts does.
+    """
     values = {
         "payout_day": payout_day,
         "minimum_amount": minimum_amount,
         "account_hint": account_hint,
     }
-    PayoutTerms(agency=agency, **values).clean_fields(exclude=["agency"])
-    terms, _created = PayoutTerms.objects.update_or_create(agency=agency, defaults=values)
-    return terms
+    PayoutTerms(agency=agency, **values).full_clean(exclude=["agency"], validate_unique=False)
+    with transaction.atomic():
+        lock_row(Agency.objects.filter(pk=agency.pk))
+        before = PayoutTerms.objects.filter(agency=agency).first()
+        if before is not None and _values_of(before) == values:
+            return before
+        terms, _created = PayoutTerms.objects.update_or_create(agency=agency, defaults=values)
+        change = PayoutTermsChange.objects.create(
+            terms=terms, changed_by=changed_by, changed_at=now, **values
+        )
+        if before is not None:
+            queue_terms_mail(change, before=before, now=now)
+        return terms
+
+
+def _values_of(terms: PayoutTerms) -> dict[str, Any]:
+    return {name: getattr(terms, name) for name in TERMS}
 
 
 def add_fee_rule(
@@ -42,6 +69,7 @@ def add_fee_rule(
     effective_from: dt.datetime,
     now: dt.datetime,
     line_kind: str = "",
+    created_by: User | None = None,
 ) -> PlatformFeeRule:
     """Add the platform's share of lines of a kind (empty: any) from an instant on.
 
@@ -64,6 +92,7 @@ def add_fee_rule(
             line_kind=line_kind,
             percent=percent,
             effective_from=effective_from,
+            created_by=created_by,
             created_at=now,
         )
 

@@ -47,7 +47,7 @@ def test_a_month_is_paid_out_when_its_day_has_come_in_the_agencys_zone(northwind
 
 
 def test_the_payout_day_is_the_agencys(northwind):
-    set_payout_terms(agency=northwind, payout_day=15)
+    set_payout_terms(agency=northwind, payout_day=15, now=february(1))
     earn(northwind, "10.00", february(28))
     due = dt.datetime(2026, 3, 15, 4, tzinfo=UTC)
 
@@ -97,7 +97,7 @@ def test_a_debt_is_carried_forward_until_it_is_earned(northwind):
 
 
 def test_less_than_the_minimum_is_carried_through_months_without_earnings(northwind):
-    set_payout_terms(agency=northwind, minimum_amount=D("25.00"))
+    set_payout_terms(agency=northwind, minimum_amount=D("25.00"), now=february(1))
     earn(northwind, "24.99", dt.datetime(2026, 1, 20, tzinfo=UTC))
     earn(northwind, "0.01", dt.datetime(2026, 3, 20, tzinfo=UTC))
 
@@ -172,7 +172,7 @@ def test_a_payout_without_an_operator_to_pay_it_says_what_is_missing(northwind, 
 @pytest.fixture
 def month(northwind, acme_support, birch_leads, conversation, now) -> Payout:
     """Northwind's February: Acme paid in two parts, Birch paid once, routed cost of both."""
-    set_payout_terms(agency=northwind, account_hint="Bank account ending 4821")
+    set_payout_terms(agency=northwind, account_hint="Bank account ending 4821", now=february(1))
     add_fee_rule(
         agency=northwind, percent=D(5), effective_from=dt.datetime(2026, 1, 1, tzinfo=UTC), now=now
     )

@@ -198,7 +198,16 @@ ADMIN: dict[str, Rights] = {
         adds=LEADS, changes=LEADS, dialogs=(("new_secret", LEADS), ("send_test", ACTS))
     ),
     "payouts.Earning": READ,
-    "payouts.Payout": Rights(views=(("statement", {"document__state": "rendered"}),)),
+    "payouts.Payout": Rights(
+        dialogs=(
+            ("approve", OPERATES),
+            ("withdraw", OPERATES),
+            ("paid", OPERATES),
+            ("failed", OPERATES),
+            ("cancel", OPERATES),
+        ),
+        views=(("statement", {"document__state": "rendered"}),),
+    ),
     "payouts.PayoutTerms": Rights(adds=OPERATES, changes=OPERATES),
     "payouts.PlatformFeeRule": Rights(adds=OPERATES),
     "payouts.StatementDocument": READ,
@@ -300,6 +309,7 @@ PAGES: dict[str, Page] = {
     "admin:view_on_site": Page(NOBODY, args=_content, posts=None),
     "admin:app_list": Page(STAFF, args=lambda _deployment: ("billing",), posts=None),
     "admin:billing_invoice_export": Page(TAKES_MONEY, status=302),
+    "admin:payouts_payout_run": Page(OPERATES, posts=OPERATES),
     # Stripe's, who comes with a signature.
     "djstripe:djstripe_webhook_by_uuid": Page(
         EVERYBODY,

@@ -90,6 +90,7 @@ from payouts.services.terms import add_fee_rule, set_payout_terms
 from tests.billing.plan_samples import band, starter
 from tests.tenancy.marks import mark_of
 from tests.tenancy.money import move_money
+from tests.tenancy.payouts import decide
 
 ALWAYS = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 TOLD_FOR = dt.timedelta(days=70)
@@ -155,6 +156,7 @@ def tell(
     post_due_earnings(now=now)
     build_payouts(now=now)
     render_due(model=StatementDocument, render=_file, now=now)
+    decide(agency, people[roles[0]], now)
     for deployment in world.deployments.values():
         _live(deployment, unit, people[roles[0]], now)
         move_money(deployment.client, people[roles[0]], now, files=_files)
@@ -214,7 +216,7 @@ def _terms(agency: Agency, owner: User, start: dt.datetime) -> UsageUnit:
         rule=MarginRule(agency=agency, name="Everything", percent=25, effective_from=start),
         now=start - dt.timedelta(days=1),
     )
-    set_payout_terms(agency=agency, account_hint="DE** **** 1234")
+    set_payout_terms(agency=agency, account_hint="DE** **** 1234", now=start)
     add_fee_rule(agency=agency, percent=Decimal(5), effective_from=ALWAYS, now=ALWAYS)
     return unit
 

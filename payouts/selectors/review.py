@@ -1,0 +1,179 @@
+"""What whoever approves a payout has to know: changes, what is unusual, what stops it, and whose
+hand was in it. Reads only, of one payout."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from django.db.models import Exists, OuterRef, Q
+
+from payouts.anomalies import Anomaly, Month, anomalies, change_percent
+from payouts.models import Payout, PayoutTermsChange, PayoutTransition, PlatformFeeRule
+from payouts.models.payouts import PayoutQuerySet
+from payouts.reconcile.findings import Difference
+from payouts.reconcile.payouts import check_payout
+from payouts.services.earnings import unposted_before
+
+_States = Payout.State
+
+FIGURES: Final = (
+    "revenue",
+    "routed_cost",
+    "platform_fee",
+    "refunds",
+    "disputes",
+    "adjustments",
+    "amount",
+)
+"""What is compared with the payout before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Why a payout cannot be approved. ``name``: the rule's; ``words``: for people."""
+
+    name: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Involved:
+    """Somebody who had a hand in a payout, and so does not approve it. ``deed``: after "you"."""
+
+    user_id: int
+    name: str
+    deed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variance:
+    """A figure and that of the payout before; ``percent`` is None where there was nothing."""
+
+    figure: str
+    now: Decimal
+    before: Decimal
+    percent: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A payout as whoever approves it sees it."""
+
+    payout: Payout
+    before: Payout | None
+    variances: list[Variance]
+    blockers: list[Blocker]
+    anomalies: list[Anomaly]
+    involved: list[Involved]
+
+
+def review(payout: Payout) -> Review:
+    """Everything at once; ``payout`` comes with its agency."""
+    before = payout_before(payout)
+    is_draft = payout.state in (_States.DRAFT, _States.FAILED)
+    return Review(
+        payout=payout,
+        before=before,
+        variances=list(_variances(payout, before)),
+        blockers=blockers_of(payout) if is_draft else [],
+        anomalies=[
+            *anomalies(_month(payout), None if before is None else _month(before)),
+            *_late(payout),
+        ],
+        involved=involved_in(payout),
+    )
+
+
+def payout_before(payout: Payout) -> Payout | None:
+    """The agency's payout before it in that currency."""
+    return _chain(payout).filter(month__lt=payout.month).order_by("-month").first()
+
+
+def blockers_of(payout: Payout) -> list[Blocker]:
+    """Why a payout cannot be approved, whoever wants to."""
+    return list(_blockers(payout))
+
+
+def _blockers(payout: Payout) -> Iterator[Blocker]:
+    if payout.amount <= 0:
+        yield Blocker("nothing_to_pay", "There is nothing to pay: its balance is carried forward.")
+    earlier = (
+        _chain(payout).filter(month__lt=payout.month, state=_States.DRAFT).order_by("month").first()
+    )
+    if earlier is not None:
+        yield Blocker("earlier_draft", f"{earlier} of {earlier.month:%B %Y} comes before it.")
+    found = [finding for finding in check_payout(payout) if isinstance(finding, Difference)]
+    if found:
+        yield Blocker("unreconciled", f"It does not reconcile: {found[0]}.")
+
+
+def involved_in(payout: Payout, *, until: dt.datetime | None = None) -> list[Involved]:
+    """Who changed what the payout rests on since the last one that somebody approved was made up:
+    fee rules, payout terms. ``until``: as it was then; by default now."""
+    return list(_involved(payout, _since(payout), until))
+
+
+def _since(payout: Payout) -> dt.datetime | None:
+    approved = PayoutTransition.objects.filter(payout=OuterRef("pk"), to_state=_States.APPROVED)
+    last = (
+        _chain(payout).filter(Exists(approved), month__lt=payout.month).order_by("-month").first()
+    )
+    return last.built_at if last else None
+
+
+def _involved(
+    payout: Payout, since: dt.datetime | None, until: dt.datetime | None
+) -> Iterator[Involved]:
+    rules = PlatformFeeRule.objects.filter(agency_id=payout.agency_id, created_by__isnull=False)
+    changes = PayoutTermsChange.objects.filter(
+        terms__agency_id=payout.agency_id, changed_by__isnull=False
+    )
+    if since is not None:
+        rules = rules.filter(Q(created_at__gt=since) | Q(effective_from__gt=since))
+        changes = changes.filter(changed_at__gt=since)
+    if until is not None:
+        rules = rules.filter(created_at__lte=until)
+        changes = changes.filter(changed_at__lte=until)
+    for rule in rules.select_related("created_by").order_by("pk"):
+        if rule.created_by is not None:
+            deed = f"set the platform fee of {rule}"
+            yield Involved(rule.created_by.pk, str(rule.created_by), deed)
+    for change in changes.select_related("changed_by").order_by("pk"):
+        if change.changed_by is not None:
+            deed = f"changed the payout terms on {change.changed_at:%-d %B %Y}"
+            yield Involved(change.changed_by.pk, str(change.changed_by), deed)
+
+
+def _late(payout: Payout) -> Iterator[Anomaly]:
+    if unposted_before(agency_id=payout.agency_id, until=payout.month_end):
+        yield Anomaly(
+            "posted_late",
+            "Something of this month is not posted yet; it will be in the next payout.",
+        )
+
+
+def _variances(payout: Payout, before: Payout | None) -> Iterator[Variance]:
+    for name in FIGURES:
+        now = getattr(payout, name)
+        then = getattr(before, name) if before is not None else Decimal(0)
+        yield Variance(name.replace("_", " "), now, then, change_percent(now, then))
+
+
+def _month(payout: Payout) -> Month:
+    return Month(
+        revenue=payout.revenue,
+        routed_cost=payout.routed_cost,
+        platform_fee=payout.platform_fee,
+        refunds=payout.refunds,
+        disputes=payout.disputes,
+        adjustments=payout.adjustments,
+    )
+
+
+def _chain(payout: Payout) -> PayoutQuerySet:
+    rows = Payout.objects.filter(agency_id=payout.agency_id, currency=payout.currency)
+    return rows.defer("snapshot")

@@ -1,0 +1,114 @@
+"""The payout run and a payout's dialogs: the operator decides, the agency reads."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client as Browser
+
+from clients.models import Agency, User
+from payouts.models import Payout
+from payouts.services.payouts import build_payouts
+from payouts.services.terms import set_payout_terms
+from tests.payouts.test_payouts import FEBRUARY_ENDS, earn, february
+
+RUN = "/admin/payouts/payout/run/"
+KEY = "0" * 32
+
+
+@pytest.fixture
+def payouts(northwind: Agency, harbor: Agency) -> list[Payout]:
+    """10.00 for Northwind and 20.00 EUR for Harbor in February."""
+    earn(northwind, "10.00", february(3))
+    earn(harbor, "20.00", february(3), currency="EUR")
+    return build_payouts(now=FEBRUARY_ENDS)
+
+
+def of(payout: Payout, what: str) -> str:
+    return f"/admin/payouts/payout/{payout.pk}/{what}/"
+
+
+def states() -> list[str]:
+    return list(Payout.objects.order_by("pk").values_list("state", flat=True))
+
+
+def test_many_are_approved_at_once_and_those_that_cannot_be_say_why(
+    payouts: list[Payout], harbor: Agency, operator: User, as_operator: Browser
+) -> None:
+    set_payout_terms(agency=harbor, payout_day=2, changed_by=operator, now=FEBRUARY_ENDS)
+    page = as_operator.get(RUN).content.decode()
+    assert "Payout run, February 2026" in page
+    assert page.count('name="payouts"') == 1
+    assert "Not to be approved by Olga, who changed the payout terms on 1 March 2026." in page
+
+    sent = {"key": KEY, "payouts": [payout.pk for payout in payouts]}
+    answer = as_operator.post(f"{RUN}?month=2026-02", sent, follow=True)
+    told = [str(message) for message in answer.context["messages"]]
+    refused, done = told
+    assert refused.startswith("PAY-2026-000002, Harbor: Somebody else has to approve it: you chan")
+    assert done == "1 payout approved."
+    assert states() == ["approved", "draft"]
+    assert LogEntry.objects.get().change_message == "$10.00 for Northwind is approved."
+
+
+def test_a_run_without_payouts_says_so(as_operator: Browser) -> None:
+    assert "No payouts yet." in as_operator.get(RUN).content.decode()
+    assert as_operator.get(f"{RUN}?month=soon").status_code == 404
+
+
+def test_nothing_chosen_is_said(payouts: list[Payout], as_operator: Browser) -> None:
+    answer = as_operator.post(f"{RUN}?month=2026-02", {"key": KEY}, follow=True)
+    assert [str(m) for m in answer.context["messages"]] == ["Choose the payouts to approve."]
+    assert states() == ["draft", "draft"]
+
+
+def test_a_payout_is_approved_paid_and_comes_back_in_dialogs(
+    payouts: list[Payout], as_operator: Browser
+) -> None:
+    payout = payouts[0]
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("approve", {"note": "Looked at the refunds"}),
+        ("withdraw", {"reason": "Too early"}),
+        ("approve", {}),
+        ("paid", {"paid_on": "2026-03-02", "reference": "Wire 7"}),
+        ("failed", {"reason": "Came back"}),
+        ("cancel", {"reason": "With the next"}),
+    ]
+    for number, (slug, said) in enumerate(steps):
+        assert as_operator.get(of(payout, slug)).status_code == 200
+        answer = as_operator.post(of(payout, slug), {"key": f"{number:032}", **said})
+        assert answer.status_code == 302, answer.content.decode()
+    payout.refresh_from_db()
+    assert payout.state == "cancelled"
+    page = as_operator.get(of(payout, "change")).content.decode()
+    assert "Its amount opens the next payout that is made up." in page
+    assert "Wire 7" in page
+    assert "This payout is cancelled." in as_operator.get(of(payout, "approve")).content.decode()
+
+
+def test_a_day_to_come_is_refused_at_its_field(payouts: list[Payout], as_operator: Browser) -> None:
+    as_operator.post(of(payouts[0], "approve"), {"key": KEY})
+    tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=2)
+    answer = as_operator.post(
+        of(payouts[0], "paid"), {"key": KEY, "paid_on": f"{tomorrow}", "reference": "W"}
+    )
+    assert "has not come yet" in str(answer.context["form"].errors["paid_on"])
+
+
+@pytest.mark.parametrize("who", ["as_owner", "as_finance", "as_manager", "as_viewer"])
+def test_the_agency_reads_its_payouts_and_decides_nothing(
+    payouts: list[Payout], who: str, request: pytest.FixtureRequest
+) -> None:
+    browser: Browser = request.getfixturevalue(who)
+    mine, other = payouts
+    assert browser.get(of(mine, "change")).status_code == 200
+    assert browser.get(of(other, "change")).status_code == 404
+    assert browser.get(RUN).status_code == 404
+    assert browser.post(RUN, {"key": KEY, "payouts": [mine.pk]}).status_code == 404
+    for slug in ("approve", "withdraw", "paid", "failed", "cancel"):
+        assert browser.post(of(mine, slug), {"key": KEY, "reason": "x"}).status_code == 403
+        assert browser.post(of(other, slug), {"key": KEY, "reason": "x"}).status_code == 404
+    assert states() == ["draft", "draft"]
