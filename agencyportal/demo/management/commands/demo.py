@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from tqdm import tqdm
 
+from agencyportal.core.migrating import bring_up_to_date
 from agencyportal.demo.cast import AGENCIES, OPERATOR
 from agencyportal.demo.report import story_lines
 from agencyportal.demo.trace import Trace, TraceError, read_trace
@@ -42,7 +43,8 @@ class Command(BaseCommand):
         from agencyportal.demo.replay import story_of
         from agencyportal.demo.telling import tell
 
-        call_command("migrate", verbosity=0, interactive=False)
+        with _meter("Database") as progress:
+            bring_up_to_date(progress=progress)
         with _meter("Sample data") as progress:
             try:
                 stage = tell(now=timezone.now(), trace=trace, progress=progress)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from agencyportal.core.migrating import bring_up_to_date
+from agencyportal.core.terminal import progress_bar
 from agencyportal.entrance import first_run
 from agencyportal.serving.programs import portal_programs
 from agencyportal.serving.supervisor import Supervisor
@@ -31,7 +32,9 @@ class Command(BaseCommand):
         port = settings.PORT
         host = LOOPBACK if settings.ENVIRONMENT.embedded else EVERYWHERE
         refuse_taken_port(host, port)
-        call_command("migrate", verbosity=0, interactive=False)
+        self._print("portal", "Bringing the database up to date")
+        with progress_bar("Database") as progress:
+            bring_up_to_date(progress=progress)
         self._print("portal", f"Starting web, worker and scheduler on port {port}")
         Supervisor(
             portal_programs(host=host, port=port),
