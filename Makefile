@@ -11,7 +11,7 @@ PYTEST_ARGS ?=
 EMBEDDED := env -u DATABASE_URL -u CELERY_BROKER_URL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test test-postgres bench check lint types imports migrations format lock clean
+.PHONY: help setup demo run test test-postgres bench check lint types imports migrations format lock messages clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -68,6 +68,13 @@ lock: setup ## Lock requirements*.in again; LOCK_ARGS=--upgrade for newer versio
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) -c requirements.txt requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) -c requirements-dev.txt requirements-uv.in -o requirements-uv.txt
+
+# Django's own tools, which are gettext's; nothing else needs them: the compiled texts are committed.
+messages: setup ## Find the texts to translate, and compile what is translated
+	@. scripts/apt.sh; command -v msgfmt >/dev/null || apt_install "gettext, which finds texts" gettext
+	$(EMBEDDED) $(PYTHON_BIN) manage.py makemessages --locale de --no-location --no-wrap \
+		--no-obsolete --ignore tests --ignore staticfiles
+	$(EMBEDDED) $(PYTHON_BIN) manage.py compilemessages --locale de
 
 clean: ## Delete what tools left behind; keeps .venv and .data
 	rm -rf .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache \

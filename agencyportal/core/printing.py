@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
+from stdnum.eu.vat import MEMBER_STATES
 
 from agencyportal.core.charts import ChartColours
 from agencyportal.core.colours import readable_on_white, tinted
@@ -50,6 +51,13 @@ class Palette:
         )
 
 
+COUNTRIES_WITH_VAT = frozenset(code.upper() for code in MEMBER_STATES) - {"XI"} | {"CH", "GB", "NO"}
+"""Where the tax on sales is called value added tax (ISO 3166-1)."""
+
+_LETTERS = {"GR": "EL"}
+"""Where a VAT id does not begin with the letters of its country."""
+
+
 @dataclass(frozen=True)
 class PartyBlock:
     """A party as its address block prints."""
@@ -57,6 +65,8 @@ class PartyBlock:
     name: str
     address: Sequence[str]
     tax_id: str
+    is_vat_id: bool
+    """Whether the tax id begins with its country's letters: others are numbers of a tax office."""
     registration: str
     email: str
     phone: str
@@ -69,6 +79,8 @@ class PartyBlock:
             name=party.name,
             address=(*party.address, *country),
             tax_id=party.tax_id,
+            is_vat_id=party.country in COUNTRIES_WITH_VAT
+            and party.tax_id.upper().startswith(_LETTERS.get(party.country, party.country)),
             registration=party.registration,
             email=party.email,
             phone=party.phone,

@@ -9,6 +9,7 @@ from typing import Any
 from agencyportal.core.hybrid_pdf import AttachedInvoice
 from agencyportal.core.pdf import render_pdf
 from agencyportal.core.printing import in_language_of, render_document
+from billing.charge_words import in_its_language
 from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.documents.invoice_view import InvoiceView
 from billing.e_invoice import e_invoice_xml, gaps
@@ -66,6 +67,6 @@ def render_invoice_pdf(snapshot: StoredInvoice) -> bytes:
 
 
 def _read(snapshot: StoredInvoice) -> InvoiceSnapshot:
-    if isinstance(snapshot, InvoiceSnapshot):
-        return snapshot
-    return InvoiceSnapshot.from_dict(snapshot)
+    if not isinstance(snapshot, InvoiceSnapshot):
+        snapshot = InvoiceSnapshot.from_dict(snapshot)
+    return in_its_language(snapshot)

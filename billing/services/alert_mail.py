@@ -18,7 +18,7 @@ from agencyportal.core.formats import Formats
 from agencyportal.core.periods import local_date
 from billing.models import Alert, AlertKind, Mail
 from billing.selectors.balances import Balance
-from clients.models import AgencyMember, Client, ClientMember, Workspace
+from clients.models import Agency, AgencyMember, Client, ClientMember, Workspace
 
 from .alert_words import words_of
 from .mailing import message, queue_mail
@@ -58,8 +58,10 @@ def _queue(
 ) -> Mail:
     client = workspace.client
     side = "client" if is_client else "agency"
-    with translation.override(Formats(client.language, client.currency).language):
-        told = _context(workspace, rows, is_client=is_client)
+    reader: Client | Agency = client if is_client else workspace.agency
+    formats = Formats(reader.language, client.currency)
+    with translation.override(formats.language):
+        told = _context(workspace, rows, formats, is_client=is_client)
         mail = message(
             agency=workspace.agency,
             client=client if is_client else None,
@@ -88,9 +90,10 @@ def managers_of(workspace: Workspace) -> list[str]:
     return found or ([agency.email] if agency.email else [])
 
 
-def _context(workspace: Workspace, rows: Sequence[Raised], *, is_client: bool) -> dict[str, Any]:
+def _context(
+    workspace: Workspace, rows: Sequence[Raised], formats: Formats, *, is_client: bool
+) -> dict[str, Any]:
     client = workspace.client
-    formats = Formats(client.language, client.currency)
     place = workspace.name
     if not is_client:
         place = _("%(workspace)s of %(client)s") % {
@@ -99,7 +102,7 @@ def _context(workspace: Workspace, rows: Sequence[Raised], *, is_client: bool) -
         }
     told = [
         words_of(
-            row.alert, row.levels, place=place, currency=client.currency, locale=client.language
+            row.alert, row.levels, place=place, currency=client.currency, locale=formats.locale
         )
         for row in rows
     ]

@@ -24,7 +24,7 @@ from billing.documents.invoice_snapshot import TaxCategory as PrintedCategory
 from billing.models import Charge, CreditNote, CreditNoteLine, CreditNoteTax, LineKind
 from clients.models import Platform
 
-from .invoice_snapshot import PrintedMoney, brand_of, locale_of, party_of
+from .invoice_snapshot import PrintedMoney, brand_of, locale_of, party_of, tax_name_of
 from .usage_summary import span_of
 
 
@@ -71,6 +71,7 @@ def freeze_credit_note(
             ),
             corrects=_corrects(note),
             notes=tuple(_notes(note)),
+            tax_name=tax_name_of(platform),
             locale=locale_of(note.client),
         )
 

@@ -16,6 +16,7 @@ from django.db import transaction
 
 from agencyportal.core.money import plain
 from agencyportal.core.periods import quarter_floor
+from billing.charge_words import DISCOUNT, DISCOUNT_TAKEN_BACK
 from billing.discounts import GROUPS, DiscountDocument, Group, taken_off
 from billing.models import (
     BillingPeriod,
@@ -153,14 +154,14 @@ def _line(
     now: dt.datetime,
 ) -> Charge:
     amount = was.off - off
-    words = "Discount" if amount < 0 else "Discount taken back"
+    words = DISCOUNT if amount < 0 else DISCOUNT_TAKEN_BACK
     return Charge(
         agency_id=period.agency_id,
         client_id=period.client_id,
         workspace_id=period.workspace_id,
         period=period,
         kind=LineKind.DISCOUNT,
-        description=f"{words}: {name}",
+        description=words % {"name": name},
         amount=amount,
         currency=period.currency,
         details={

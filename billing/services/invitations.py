@@ -45,7 +45,7 @@ def invite_to_client(
 
 
 def _tell(user: User, *, agency: Agency, client: Client | None, key: str, now: dt.datetime) -> None:
-    formats = Formats("en" if client is None else client.language, "USD")
+    formats = Formats((client or agency).language, "USD")
     has_password = user.has_usable_password()
     page = "account_login" if has_password else "account_reset_password"
     with translation.override(formats.language):

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from agencyportal.core.documents import Brand, Party, Span
 from agencyportal.core.money import round_money
+from agencyportal.core.printing import COUNTRIES_WITH_VAT
 from billing.documents.invoice_snapshot import (
     AgencyCollectedLine,
     AppliedPayment,
@@ -109,6 +110,7 @@ def _freeze(
         else (),
         payment=_how_to_pay(invoice, platform),
         service_periods=tuple(_service_periods(periods, ours)),
+        tax_name=tax_name_of(platform),
         locale=locale_of(client),
     )
 
@@ -151,12 +153,17 @@ def party_of(row: PartyRow) -> Party:
     )
 
 
-def locale_of(client: Client) -> str:
-    """The client's language as its country writes it ("en_IE"), where that is known."""
+def tax_name_of(platform: Platform) -> str:
+    """What the platform's tax is called, in the language that is active; empty: simply tax."""
+    return _("VAT") if platform.country in COUNTRIES_WITH_VAT else ""
+
+
+def locale_of(reader: Client | Agency) -> str:
+    """The reader's language as its country writes it ("en_IE"), where that is known."""
     try:
-        return str(Locale.parse(f"{client.language}_{client.country}"))
+        return str(Locale.parse(f"{reader.language}_{reader.country}"))
     except (UnknownLocaleError, ValueError):
-        return client.language
+        return reader.language
 
 
 def brand_of(agency: Agency) -> Brand:

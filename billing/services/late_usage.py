@@ -23,6 +23,7 @@ from django.db.models import QuerySet
 
 from agencyportal.core.money import plain
 from agencyportal.core.periods import local_date
+from billing.charge_words import LATE_USAGE
 from billing.late_usage import Credit
 from billing.models import BillingPeriod, Charge, LateEntry, LateSettlement, LineKind
 from billing.selectors.balances import unused_credit
@@ -231,7 +232,7 @@ def late_charge(
         period=period,
         unit=unit,
         kind=LineKind.LATE_USAGE,
-        description=f"Late usage: {unit.plural}, {first} to {last}",
+        description=LATE_USAGE % {"units": unit.plural, "first": first, "last": last},
         quantity=sum((row.overage for row in rows), ZERO),
         amount=sum((row.amount for row in rows), ZERO),
         currency=period.currency,

@@ -18,6 +18,7 @@ from django.db.models import ProtectedError
 
 from agencyportal.core.money import plain
 from agencyportal.core.periods import Period
+from billing.charge_words import CREDIT, fee_in_words
 from billing.lifecycle import FeeLines, FeeRule, fee_due, fee_lines
 from billing.models import (
     BillingPeriod,
@@ -343,16 +344,16 @@ class _Fees:
             "when": fee.when,
             "move": self.move.pk,
         }
-        days, end = "", self.before.start
+        share, end = None, self.before.start
         if self.after is not None:
             share = share_of(self.after, self.period.timezone)
-            days, end = f" ({share.days} of {share.full_days} days)", self.after.end
+            end = self.after.end
             details |= {"days": share.days, "full_days": share.full_days}
             details |= until_of(fee, self.after, self.period)
         bill_at = self.before.start if in_advance else end
         for name, kind, amount, description in (
-            ("credit", LineKind.CREDIT.value, lines.credit, f"Credit: {fee.name}"),
-            ("charge", fee.kind, lines.charge, f"{fee.name}{days}"),
+            ("credit", LineKind.CREDIT.value, lines.credit, CREDIT % {"fee": fee.name}),
+            ("charge", fee.kind, lines.charge, fee_in_words(fee.name, share)),
         ):
             if amount:
                 yield Charge(

@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef
 
 from agencyportal.core.money import plain
 from agencyportal.core.periods import Interval, Period, next_period, period_at
+from billing.charge_words import fee_in_words
 from billing.models import BillingPeriod, Charge, CreditGrant, PlanFee, Subscription
 from billing.plan_documents import FeeDocument
 from billing.proration import share_of
@@ -254,14 +255,13 @@ def _fee_charge(
     amount = fee_amount(fee, asked, period.timezone, period.currency)
     share = share_of(asked, period.timezone)
     is_part = is_prorated(fee) and not share.is_whole
-    days = f" ({share.days} of {share.full_days} days)" if is_part else ""
     return Charge(
         agency_id=period.agency_id,
         client_id=period.client_id,
         workspace_id=period.workspace_id,
         period=period,
         kind=fee.kind,
-        description=f"{fee.name}{days}",
+        description=fee_in_words(fee.name, share if is_part else None),
         unit_amount="" if is_part else plain(fee.amount),
         amount=amount,
         currency=period.currency,

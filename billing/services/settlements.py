@@ -18,6 +18,7 @@ from django.db.models import Sum
 
 from agencyportal.core.money import plain
 from billing.asking import Asked, billed_of, cut
+from billing.charge_words import MINIMUM, OVERAGE
 from billing.models import (
     BillingPeriod,
     Charge,
@@ -361,7 +362,7 @@ def _overage_charge(settled: UnitSettlement, price: OveragePrice, now: dt.dateti
         period=period,
         unit=settled.unit,
         kind=LineKind.OVERAGE,
-        description=f"Overage: {settled.unit.plural}",
+        description=OVERAGE % {"units": settled.unit.plural},
         quantity=price.quantity,
         unit_amount=price.unit_amount,
         amount=price.amount,
@@ -385,7 +386,7 @@ def _minimum_charge(
         workspace_id=period.workspace_id,
         period=period,
         kind=LineKind.MINIMUM,
-        description="Minimum commitment",
+        description=MINIMUM,
         amount=minimum_shortfall(due, overage + top_ups),
         currency=period.currency,
         details={

@@ -21,12 +21,8 @@ USUAL_REASONS: dict[TaxCategory, Promise] = {
     TaxCategory.REVERSE_CHARGE: gettext_lazy("Reverse charge: the recipient owes the tax."),
     TaxCategory.OUTSIDE_SCOPE: gettext_lazy("Not subject to tax."),
 }
-"""Printed where the rate's row gives no wording of its own."""
-
-WORDED_BY_LAW: dict[tuple[TaxCategory, str], str] = {
-    (TaxCategory.REVERSE_CHARGE, "de"): "Steuerschuldnerschaft des Leistungsempfängers.",
-}
-"""Where a law names the very words (in German, § 14a (5) UStG), by the client's language."""
+"""Printed where the rate's row gives no wording of its own. Where a law names the very words, the
+catalogue of that language has them: in German those of § 14a (5) UStG."""
 
 
 def treatments_of(clients: Iterable[Client], *, on: dt.date) -> dict[int, TaxTreatment]:
@@ -50,7 +46,7 @@ def treatments_of(clients: Iterable[Client], *, on: dt.date) -> dict[int, TaxTre
             on=on,
         )
         with translation.override(client.language):
-            treatments[pk] = _worded(decision, client.language)
+            treatments[pk] = _worded(decision)
     return treatments
 
 
@@ -95,13 +91,13 @@ def _exemptions(client_ids: Iterable[int], on: dt.date) -> defaultdict[int, list
     return found
 
 
-def _worded(decision: TaxDecision, language: str) -> TaxTreatment:
+def _worded(decision: TaxDecision) -> TaxTreatment:
     """A decision with the reason that is printed, in the language that is active."""
     category = decision.category
     if category not in WITH_REASON:
         return TaxTreatment(category, decision.percent)
-    usual = WORDED_BY_LAW.get((category, language[:2])) or str(USUAL_REASONS[category])
-    return TaxTreatment(category, decision.percent, decision.reason or usual, decision.reason_code)
+    reason = decision.reason or str(USUAL_REASONS[category])
+    return TaxTreatment(category, decision.percent, reason, decision.reason_code)
 
 
 def outside_scope(reason: str = "") -> TaxTreatment:

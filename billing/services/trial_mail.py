@@ -49,9 +49,11 @@ def _messages(row: Subscription, now: dt.datetime) -> Iterator[Mail]:
     """The client's, then the agency's, whose key says that both were written."""
     client = row.client
     recipients = {"client": admins_of(client), "agency": managers_of(row.workspace)}
-    with translation.override(Formats(client.language, client.currency).language):
-        for side, addresses in recipients.items():
-            told = _context(row, is_client=side == "client")
+    languages = {"client": client.language, "agency": row.workspace.agency.language}
+    for side, addresses in recipients.items():
+        formats = Formats(languages[side], client.currency)
+        with translation.override(formats.language):
+            told = _context(row, formats, is_client=side == "client")
             yield message(
                 agency=row.workspace.agency,
                 client=client if side == "client" else None,
@@ -64,9 +66,8 @@ def _messages(row: Subscription, now: dt.datetime) -> Iterator[Mail]:
             )
 
 
-def _context(row: Subscription, *, is_client: bool) -> dict[str, Any]:
+def _context(row: Subscription, formats: Formats, *, is_client: bool) -> dict[str, Any]:
     client, agency = row.client, row.workspace.agency
-    formats = Formats(client.language, client.currency)
     ends = row.charged_from
     return {
         "is_client": is_client,

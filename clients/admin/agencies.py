@@ -13,6 +13,7 @@ from agencyportal.core.admin_dialogs import Dialog
 from agencyportal.core.powers import Power, powers_in
 from clients.models import Agency, AgencyMember, Platform, User
 
+from .languages import InLanguagesAdmin
 from .logos import RemoveLogo, SetLogo, logo
 
 ADDRESS = (
@@ -45,7 +46,7 @@ class AgencyMemberInline(ScopedInline):
 
 
 @admin.register(Agency)
-class AgencyAdmin(ScopedModelAdmin):
+class AgencyAdmin(InLanguagesAdmin):
     """One's own agency; all of them for the operator."""
 
     add_power = Power.OPERATE
@@ -58,7 +59,7 @@ class AgencyAdmin(ScopedModelAdmin):
     readonly_fields = (logo,)
     dialogs: ClassVar[tuple[type[Dialog], ...]] = (SetLogo, RemoveLogo)
     fieldsets = (
-        (None, {"fields": ("name", "slug", "timezone")}),
+        (None, {"fields": ("name", "slug", ("timezone", "language"))}),
         ("As printed on documents", {"fields": (("brand_color", logo), *ADDRESS)}),
         ("Terms", {"fields": (("payment_terms_days", "grace_hours"),)}),
     )

@@ -13,6 +13,7 @@ from agencyportal.core.powers import Power
 from clients.models import Client, ClientMember, Workspace
 
 from .agencies import ADDRESS, ROLES, member_email, member_name
+from .languages import InLanguagesAdmin
 
 
 class WorkspaceInline(ScopedInline):
@@ -30,7 +31,7 @@ class ClientMemberInline(ScopedInline):
 
 
 @admin.register(Client)
-class ClientAdmin(ScopedModelAdmin):
+class ClientAdmin(InLanguagesAdmin):
     """The agency's customers."""
 
     add_power = Power.ACT

@@ -111,6 +111,9 @@ class Agency(Party):
         editable=False,
         help_text="SHA-256 of the picture in the storage of logos.",
     )
+    language = models.CharField(
+        max_length=10, default="en", help_text="Of its statements, and of messages to its people."
+    )
     grace_hours = models.PositiveSmallIntegerField(
         default=24,
         validators=[MaxValueValidator(24 * 14)],
@@ -182,7 +185,9 @@ class Client(Party):
     slug = models.SlugField(max_length=60)
     currency = CurrencyField(default="USD")
     timezone = TimeZoneField(default="UTC")
-    language = models.CharField(max_length=10, default="en")
+    language = models.CharField(
+        max_length=10, default="en", help_text="Of its documents, and of messages to its people."
+    )
     created_at = models.DateTimeField(default=now, editable=False)
 
     objects = ClientQuerySet.as_manager()

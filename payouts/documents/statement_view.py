@@ -39,6 +39,7 @@ class StatementView:
         totals = snapshot.totals
         return {
             "statement": snapshot,
+            "tax_name": _("VAT"),
             "month": formats.month(snapshot.month),
             "agency": PartyBlock.of(snapshot.agency, formats),
             "payer": PartyBlock.of(snapshot.payer, formats),

@@ -3,54 +3,56 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
-from agencyportal.core.money import format_money
+from django.template.loader import render_to_string
+
+from agencyportal.core.documents import DEFAULT_COLOUR
+from agencyportal.core.formats import Formats
+from agencyportal.core.printing import in_language_of
 from billing.models import Mail
 from billing.services.mailing import message, queue_mail
+from payouts.documents.statement_snapshot import StatementSnapshot
 from payouts.models import Payout
 
 from .payout_mail import finance_addresses
 
-BODY = """\
-Hello,
-
-your payout statement {number} for {month} is attached.
-
-{outcome}
-
-The statement says how it came about: what your clients paid, what their routed usage cost, and
-the platform's fee. Amounts depend on real usage and on what clients paid; none of it is guaranteed.
-
-{platform}
-"""
-
 
 def queue_statement_mail(payout: Payout, *, path: str, now: dt.datetime) -> Mail:
-    """Write the message down; it is sent once the statement is rendered at ``path``."""
-    number = payout.number
-    mail = message(
-        agency=payout.agency,
-        client=None,
-        key=f"statement:{number}",
-        recipients=finance_addresses(payout.agency),
-        subject=f"Payout statement {number}, {payout.month:%B %Y}",
-        body_text=_body(payout),
-        attachment_path=path,
-        attachment_name=f"{number}.pdf",
-        now=now,
-    )
+    """Write the message down, in the agency's language.
+
+    It is sent once the statement is rendered at ``path``.
+    """
+    number, snapshot = payout.number, StatementSnapshot.from_dict(payout.snapshot)
+    formats = Formats(snapshot.locale, snapshot.currency)
+    with in_language_of(formats):
+        told = _context(snapshot, formats)
+        mail = message(
+            agency=payout.agency,
+            client=None,
+            key=f"statement:{number}",
+            recipients=finance_addresses(payout.agency),
+            subject=render_to_string("mail/statement_subject.txt", told),
+            body_text=render_to_string("mail/statement.txt", told),
+            body_html=render_to_string("mail/statement.html", told),
+            attachment_path=path,
+            attachment_name=f"{number}.pdf",
+            now=now,
+        )
     return queue_mail(mail)
 
 
-def _body(payout: Payout) -> str:
-    if payout.amount:
-        outcome = f"It comes to {format_money(payout.amount, payout.currency)}."
-    else:
-        closing = format_money(payout.closing, payout.currency)
-        outcome = f"Nothing is paid out this month; {closing} is carried forward."
-    return BODY.format(
-        number=payout.number,
-        month=f"{payout.month:%B %Y}",
-        outcome=outcome,
-        platform=payout.snapshot["payer"]["name"],
-    )
+def _context(snapshot: StatementSnapshot, formats: Formats) -> dict[str, Any]:
+    """It comes from the platform: the agency is who reads it."""
+    totals, payer = snapshot.totals, snapshot.payer
+    return {
+        "number": snapshot.number,
+        "month": formats.month(snapshot.month),
+        "paid_out": formats.money(totals.paid_out) if totals.paid_out else "",
+        "closing": formats.money(totals.closing),
+        "reader": snapshot.agency.name,
+        "agency": payer.name,
+        "colour": DEFAULT_COLOUR,
+        "contact": payer.email,
+        "language": formats.bcp47,
+    }

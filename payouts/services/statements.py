@@ -10,11 +10,18 @@ from itertools import groupby
 from typing import Any, cast
 
 from django.db.models import Sum
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from agencyportal.core.formats import Formats
 from agencyportal.core.money import round_money
 from agencyportal.core.periods import local_date
-from billing.models import CollectedBy, InvoiceLine, LineKind, PeriodUsage
-from billing.services.invoice_snapshot import brand_of, party_of
+from billing.charge_words import in_words
+from billing.documents.invoice_view import KINDS
+from billing.models import CollectedBy, InvoiceLine, PeriodUsage
+from billing.services.invoice_snapshot import brand_of, locale_of, party_of
 from clients.models import Client, Platform, UsageUnit, Workspace
 from payouts.documents.statement_snapshot import (
     AdjustmentKind,
@@ -33,6 +40,16 @@ from payouts.statement import ONE_BY_ONE, EarningKind, Share, Source, breakdown
 
 ZERO = Decimal(0)
 
+MOVEMENTS: dict[str, Promise] = {
+    "payment": gettext_lazy("Payment"),
+    "reversal": gettext_lazy("Payment returned"),
+    "credit_note": gettext_lazy("Credit note"),
+    "dispute_opened": gettext_lazy("Dispute opened"),
+    "dispute_won": gettext_lazy("Dispute won"),
+    "dispute_lost": gettext_lazy("Dispute lost"),
+}
+"""What happened to an invoice, by the kind of its movement."""
+
 
 def statement_snapshot(
     payout: Payout, earnings: Sequence[Earning], *, account_hint: str, issue_date: dt.date
@@ -40,9 +57,16 @@ def statement_snapshot(
     """The statement of a payout whose figures and number are set, from its earnings.
 
     ``earnings`` come with invoice line, payment and invoice. Reads names and addresses as they
-    stand: what it returns is stored and never gathered again. Raises SnapshotError when the
-    figures do not tie out.
+    stand, and words them in the agency's language: what it returns is stored and never gathered
+    again. Raises SnapshotError when the figures do not tie out.
     """
+    with translation.override(payout.agency.language):
+        return _snapshot(payout, earnings, account_hint=account_hint, issue_date=issue_date)
+
+
+def _snapshot(
+    payout: Payout, earnings: Sequence[Earning], *, account_hint: str, issue_date: dt.date
+) -> StatementSnapshot:
     agency = payout.agency
     shares = list(breakdown(facts_of(earnings)).values())
     return StatementSnapshot(
@@ -61,6 +85,7 @@ def statement_snapshot(
         adjustments=_adjustments(earnings, agency.timezone),
         invoices=_invoices(earnings, agency.timezone),
         collected_by_agency=_collected(payout),
+        locale=locale_of(agency),
     )
 
 
@@ -151,7 +176,7 @@ def _description(share: Share, units: dict[int, UsageUnit]) -> str:
     place = share.place
     if place.source is Source.USAGE and place.unit:
         return units[place.unit].plural
-    return LineKind(place.kind).label if place.kind else "Usage"
+    return str(KINDS[place.kind]) if place.kind else _("Usage")
 
 
 def _line(
@@ -212,13 +237,13 @@ def _cause_of(earning: Earning) -> tuple[Any, ...]:
 def _words_of(earning: Earning) -> str:
     movement, line = earning.movement, earning.credit_line
     if line is not None:
-        return f"Credit note {line.credit_note.number}"
+        return _("Credit note %(number)s") % {"number": line.credit_note.number}
     if movement is None:
         return earning.description
-    what = movement.get_kind_display()
+    what = str(MOVEMENTS[movement.kind])
     if movement.credit_note is not None:
         what = f"{what} {movement.credit_note.number}"
-    return f"{what}, invoice {movement.invoice.number}"
+    return _("%(what)s, invoice %(number)s") % {"what": what, "number": movement.invoice.number}
 
 
 def _invoices(earnings: Iterable[Earning], timezone: str) -> tuple[PaidInvoice, ...]:
@@ -254,10 +279,11 @@ def _collected(payout: Payout) -> tuple[CollectedByAgency, ...]:
         .select_related("invoice__client", "workspace")
         .order_by("invoice__number", "position")
     )
+    formats = Formats(locale_of(payout.agency), payout.currency)
     return tuple(
         CollectedByAgency(
             client=line.invoice.client.name,
-            description=line.description,
+            description=in_words(line.description, formats),
             amount=round_money(line.net, line.currency),
             workspace=line.workspace.name,
             invoice=line.invoice.number or "",

@@ -285,7 +285,7 @@ def test_the_mail_says_what_is_paid_and_promises_nothing(northwind, owner):
     build_payouts(now=APRIL)
 
     carried, paid = Mail.objects.order_by("pk")
-    assert "Nothing is paid out this month; -$1.00 is carried forward." in carried.body_text
+    assert "Nothing is paid out this month; −$1.00 is carried forward." in carried.body_text
     assert "It comes to $1,199.50." in paid.body_text
     assert "none of it is guaranteed" in paid.body_text
     assert paid.subject == "Payout statement PAY-2026-000002, March 2026"

@@ -17,6 +17,7 @@ from agencyportal.portal.files import PDF, XML, FileKind, file_of
 from agencyportal.portal.tables import BalanceTable
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
+from billing.charge_words import in_its_language
 from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.documents.invoice_view import InvoiceView
 from billing.models import CreditNote
@@ -32,7 +33,7 @@ def credit_note(request: HttpRequest, visit: Visit, note_id: int) -> HttpRespons
     note = get_object_or_404(selectors.credit_notes(visit.client).defer(None), pk=note_id)
     document = getattr(note, "document", None)
     try:
-        printed = InvoiceView(InvoiceSnapshot.from_dict(note.snapshot)).context()
+        printed = InvoiceView(in_its_language(InvoiceSnapshot.from_dict(note.snapshot))).context()
     except SnapshotError:
         _logger.exception("the snapshot of %s cannot be read", note.number)
         printed = None

@@ -19,6 +19,7 @@ from agencyportal.portal.tables import CreditNoteTable, InvoiceTable, invoice_st
 from agencyportal.portal.views.paging import page_of
 from agencyportal.portal.visits import Visit, client_page, show
 from billing import stripe_gateway
+from billing.charge_words import in_its_language
 from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.documents.invoice_view import InvoiceView
 from billing.models import Invoice, InvoiceCheckout
@@ -148,7 +149,9 @@ def _went_back(visit: Visit, found: Invoice) -> list[dict[str, str]]:
 def _printed(found: Invoice) -> dict[str, Any] | None:
     """The invoice as its PDF prints it; None where what is stored cannot be read."""
     try:
-        return InvoiceView(InvoiceSnapshot.from_dict(found.snapshot or {})).context()
+        return InvoiceView(
+            in_its_language(InvoiceSnapshot.from_dict(found.snapshot or {}))
+        ).context()
     except SnapshotError:
         _logger.exception("the snapshot of %s cannot be read", found.number)
         return None
