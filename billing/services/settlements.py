@@ -14,11 +14,8 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
 
-from django.db.models import Sum
-
-from agencyportal.core.money import plain
 from billing.asking import Asked, billed_of, cut
-from billing.charge_words import MINIMUM, OVERAGE
+from billing.charge_words import OVERAGE
 from billing.models import (
     BillingPeriod,
     Charge,
@@ -30,18 +27,17 @@ from billing.models import (
     PlanAllowance,
 )
 from billing.plan_documents import AllowanceDocument
-from billing.rating import minimum_shortfall
 from billing.selectors.grants import as_grant, opening_grants
 from billing.selectors.periods import bounds_of
 from billing.selectors.questions import questions_of
 from billing.settlement import Usage, allowance_at_end, settle, take_back, usage_of
-from billing.terms import minimum_due
 from billing.waterfall import Grant, GrantKind, WaterfallResult, edges_within
 from clients.models import UsageUnit
 from clients.selectors import CountedQuarter, counted_in
 from clients.sums_sql import Stretch
 
 from .discounts import discount_lines, taken_off_overage
+from .minimums import bought_in, minimum_charge
 from .overage import MarginRules, OveragePrice, price_overage
 from .periods import period_grant
 from .plans import Terms, terms_in
@@ -324,12 +320,12 @@ def charge(
     discounts = Charge.objects.bulk_create(discount_lines(periods, terms, now=now, overage=True))
     taken_off = taken_off_overage(discounts)
     bound = [period for period in periods if _minimum_of(period, terms) is not None]
-    bought = _bought_in(bound)
+    bought = bought_in(bound)
     minimums = []
     for period in bound:
         overage = sum((row.amount for row in charges[period.pk]), ZERO) - taken_off[period.pk]
         minimums.append(
-            _minimum_charge(
+            minimum_charge(
                 period,
                 _minimum_of(period, terms) or ZERO,
                 overage,
@@ -342,15 +338,6 @@ def charge(
 
 def _minimum_of(period: BillingPeriod, terms: Mapping[int, Terms]) -> Decimal | None:
     return terms_in(terms, period).plan.minimum_commitment
-
-
-def _bought_in(periods: Sequence[BillingPeriod]) -> dict[int, Decimal]:
-    """What top-ups of periods came to, by period."""
-    if not periods:
-        return {}
-    bought = Charge.objects.filter(period__in=periods, kind=LineKind.TOP_UP)
-    sums = bought.order_by().values_list("period").annotate(total=Sum("amount"))
-    return dict(sums)
 
 
 def _overage_charge(settled: UnitSettlement, price: OveragePrice, now: dt.datetime) -> Charge:
@@ -371,31 +358,5 @@ def _overage_charge(settled: UnitSettlement, price: OveragePrice, now: dt.dateti
         details=price.details,
         bill_at=period.end,
         key=f"overage:{period.pk}:{settled.unit.pk}",
-        created_at=now,
-    )
-
-
-def _minimum_charge(
-    period: BillingPeriod, minimum: Decimal, overage: Decimal, top_ups: Decimal, now: dt.datetime
-) -> Charge:
-    """What overage and top-ups of the period lack to its minimum; its amount may be 0."""
-    due = minimum_due(minimum, bounds_of(period), period.timezone, period.currency)
-    return Charge(
-        agency_id=period.agency_id,
-        client_id=period.client_id,
-        workspace_id=period.workspace_id,
-        period=period,
-        kind=LineKind.MINIMUM,
-        description=MINIMUM,
-        amount=minimum_shortfall(due, overage + top_ups),
-        currency=period.currency,
-        details={
-            "minimum": plain(minimum),
-            "due": plain(due),
-            "overage": plain(overage),
-            "top_ups": plain(top_ups),
-        },
-        bill_at=period.end,
-        key=f"minimum:{period.pk}",
         created_at=now,
     )
