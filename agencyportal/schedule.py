@@ -52,6 +52,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "settle-late-usage": _every(300, "billing.tasks.tick_late_usage"),
     "close-due-periods": _every(60, "billing.tasks.tick_close"),
     "issue-invoices": _every(60, "billing.tasks.tick_invoices"),
+    "ask-for-what-is-due": _every(300, "billing.tasks.tick_dunning"),
     "render-invoices": _every(30, "billing.tasks.tick_render"),
     "post-earnings": _every(60, "payouts.tasks.tick_earnings"),
     "make-up-payouts": _every(300, "payouts.tasks.tick_payouts"),

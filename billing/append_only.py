@@ -92,3 +92,8 @@ protect("billing.TaxExemption")
 # What a client was asked, and what it said.
 protect("billing.OverageQuestion")
 protect("billing.OverageAnswer")
+
+# What a client consented to, how it is asked for what is due, and what was done about it.
+protect("billing.ChargeConsent")
+protect("billing.DunningSchedule")
+protect("billing.DunningEntry")

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Final
 
 from billing.models import InvoiceCheckout, StripeCustomer, StripeEvent, TopUpOrder
-from billing.services.invoice_checkouts import look_at_checkout
+from billing.services.invoice_booking import look_at_checkout
 from billing.services.stripe_customers import read_card, take_saved_card
 from billing.services.stripe_disputes import take_in_dispute
 from billing.services.stripe_refunds import take_in_refund

@@ -15,6 +15,7 @@ from django.utils import timezone
 from billing.services.alerts import check_alerts
 from billing.services.attention import attend_all
 from billing.services.closing import close_due_periods
+from billing.services.dunning import dun_due_invoices
 from billing.services.invoice_checkouts import look_at_open_checkouts
 from billing.services.invoicing import draft_invoices, issue_due_invoices
 from billing.services.late_usage import settle_late_usage
@@ -34,6 +35,7 @@ from billing.services.webhooks import announce
 
 CLOSINGS: Final = 1000
 DOCUMENTS: Final = 100
+DUNNINGS: Final = 200
 MESSAGES: Final = 200
 RESERVATIONS: Final = 10_000
 STRIPE_CHECKOUTS: Final = 100
@@ -155,6 +157,12 @@ def tick_stripe_orders() -> int:
 def tick_stripe_invoices() -> int:
     """Look at invoices that may have been paid without anybody hearing of it."""
     return look_at_open_checkouts(now=timezone.now(), limit=STRIPE_CHECKOUTS)
+
+
+@shared_task
+def tick_dunning() -> int:
+    """Remind of what is due, charge saved cards, and do what comes at the end."""
+    return dun_due_invoices(now=timezone.now(), limit=DUNNINGS)
 
 
 @shared_task

@@ -24,13 +24,10 @@ from billing.models import (
     Alert,
     BillingPeriod,
     Invoice,
-    InvoiceCheckout,
     InvoiceDocument,
     Mail,
     OverageQuestion,
     Payment,
-    StripeEvent,
-    TopUpOrder,
     TopUpRequest,
 )
 from billing.models.questions import OverageQuestionQuerySet
@@ -49,6 +46,7 @@ from clients.models import (
 from payouts.models import Earning, StatementDocument
 
 from .figures import Figure, trials_ending_figure
+from .money_figures import money_figures
 
 ZERO = Decimal(0)
 SHOWN = 6
@@ -162,9 +160,7 @@ def _seldom(request: HttpRequest, moment: dt.datetime) -> list[Figure]:
         _failed(request, StatementDocument, "Failed statements"),
         _unbilled(request),
         _conflicts(request),
-        _stripe_events(request),
-        _orders(request),
-        _checkouts(request),
+        *money_figures(request),
         trials_ending_figure(request, moment),
         _questions(request, moment),
     ]
@@ -207,42 +203,6 @@ def _conflicts(request: HttpRequest) -> Figure:
         "events that came again with something else in them",
         level="warning" if count else "",
         icon="call_split",
-    )
-
-
-def _orders(request: HttpRequest) -> Figure:
-    count = visible(request, TopUpOrder).exclude(trouble="").count()
-    return Figure(
-        "Top-ups paid and not granted",
-        str(count),
-        list_url(TopUpOrder, trouble="yes"),
-        "each says why, and what can be done",
-        level="danger" if count else "",
-        icon="production_quantity_limits",
-    )
-
-
-def _checkouts(request: HttpRequest) -> Figure:
-    count = visible(request, InvoiceCheckout).exclude(trouble="").count()
-    return Figure(
-        "Invoices paid and not booked",
-        str(count),
-        list_url(InvoiceCheckout, trouble="yes"),
-        "each says why; look again",
-        level="danger" if count else "",
-        icon="credit_card_off",
-    )
-
-
-def _stripe_events(request: HttpRequest) -> Figure:
-    count = visible(request, StripeEvent).filter(state=StripeEvent.State.FAILED).count()
-    return Figure(
-        "Failed Stripe events",
-        str(count),
-        list_url(StripeEvent, state__exact="failed"),
-        "given up; each says why, and can be done again",
-        level="danger" if count else "",
-        icon="credit_card_off",
     )
 
 

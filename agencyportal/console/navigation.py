@@ -61,6 +61,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Credit notes", "assignment_return", "billing_creditnote_changelist"),
             Entry("Payments", "payments", "billing_payment_changelist"),
             Entry("Paid online", "credit_card", "billing_invoicecheckout_changelist"),
+            Entry("Suspensions", "block", "billing_suspension_changelist", "?suspension=open"),
             Entry("Refunds", "undo", "billing_refund_changelist"),
             Entry("Disputes", "report", "billing_dispute_changelist"),
             Entry("Balances", "account_balance_wallet", "billing_clientbalance_changelist"),
@@ -101,6 +102,8 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Profile", "storefront", "clients_agency_changelist", only=ONE_AGENCY),
             Entry("People", "group", "clients_agencymember_changelist", only=ONE_AGENCY),
+            Entry("Dunning", "schedule_send", "billing_dunningschedule_changelist"),
+            Entry("Charges on due dates", "event_repeat", "billing_chargeconsent_changelist"),
             Entry("Webhooks", "webhook", "billing_webhookendpoint_changelist"),
             Entry("Webhook deliveries", "outbox", "billing_webhookdelivery_changelist"),
         ),

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from agencyportal.portal.visits import Visit
 from billing import stripe_gateway
-from billing.models import BillingPeriod, StripeCustomer, TopUpBand
+from billing.models import BillingPeriod, TopUpBand
 from billing.selectors import balances
 from billing.services.stripe_customers import customer_of
 from billing.services.top_up_orders import price_of
@@ -48,7 +48,7 @@ class Paying:
             gross=writing.price(price.gross, period.currency),
             covers=_covers(visit, band, period),
             is_online=stripe_gateway.is_on() and price.gross > 0,
-            card=card_words(customer) if customer is not None else "",
+            card=customer.card_in_words if customer is not None else "",
         )
 
 
@@ -61,11 +61,3 @@ def _covers(visit: Visit, band: TopUpBand, period: BillingPeriod) -> str:
                 "units": visit.writing.units(left, band.unit)
             }
     return ""
-
-
-def card_words(customer: StripeCustomer) -> str:
-    """A saved card as people know it; empty where there is none."""
-    if not customer.has_card:
-        return ""
-    name = (customer.card_brand or customer.card_kind).replace("_", " ").title()
-    return f"{name} •••• {customer.card_last4}"

@@ -45,6 +45,7 @@ client_pages = [
     path("card/", card.card, name="card"),
     path("card/change/", card.change, name="card_change"),
     path("card/saved/", card.saved, name="card_saved"),
+    path("card/due-dates/", card.due_dates, name="card_due_dates"),
     path("card/remove/", card.remove, name="card_remove"),
     path(OFFER, top_ups.offer, name="offer"),
     path(f"{OFFER}buy/", top_ups.buy, name="buy"),

@@ -40,6 +40,8 @@ from billing.services.invoicing import preview_invoice
 from .accounting import ExportForm, export_books, may_export
 from .dialogs import INVOICE_STATES
 from .documents import RetryFilesOf, files_in_words
+from .dunning import DIALOGS as DUNNING_DIALOGS
+from .dunning import DunningEntryInline, dunning_in_words
 from .invoice_dialogs import (
     UNPAID,
     CreditInvoice,
@@ -160,12 +162,13 @@ class InvoiceAdmin(ReadOnlyAdmin):
     search_fields = ("number", "client__name", "client__legal_name", "client__slug")
     search_help_text = "A number, or a client's name"
     date_hierarchy = "issue_date"
-    inlines = (LineInline, TaxInline, PaymentInline, WriteOffInline)
+    inlines = (LineInline, TaxInline, PaymentInline, DunningEntryInline, WriteOffInline)
     dialogs: ClassVar[tuple[type[Dialog], ...]] = (
         RecordPayment,
         UseBalance,
         ResendInvoice,
         CreditInvoice,
+        *DUNNING_DIALOGS,
         WriteOffInvoice,
         RetryFilesOf,
     )
@@ -178,12 +181,13 @@ class InvoiceAdmin(ReadOnlyAdmin):
                     ("net", "tax", "total"),
                     ("amount_paid", "amount_credited"),
                     (due, "currency"),
+                    dunning_in_words,
                 )
             },
         ),
         ("Document", {"fields": (file,)}),
     )
-    readonly_fields = (due, file, standing_words)
+    readonly_fields = (due, dunning_in_words, file, standing_words)
     list_before_template = "admin/accounting.html"
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

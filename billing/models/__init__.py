@@ -6,6 +6,13 @@ from .caps import Cap
 from .credit_notes import CreditNote, CreditNoteDocument, CreditNoteLine, CreditNoteTax
 from .credits import CreditGrant, GrantRevocation, GrantUse, PeriodUsage, TopUpPurchase
 from .discounts import DiscountScope, PlanDiscount, SubscriptionDiscount
+from .dunning import (
+    ChargeConsent,
+    Dunning,
+    DunningEntry,
+    DunningSchedule,
+    Suspension,
+)
 from .e_invoices import EInvoicedDocument
 from .invoice_checkouts import InvoiceCheckout
 from .invoices import (
@@ -51,6 +58,7 @@ __all__ = [
     "BillingPeriod",
     "Cap",
     "Charge",
+    "ChargeConsent",
     "ChargeVoid",
     "ClientBalance",
     "CollectedBy",
@@ -62,6 +70,9 @@ __all__ = [
     "DiscountScope",
     "Dispute",
     "DocumentSeries",
+    "Dunning",
+    "DunningEntry",
+    "DunningSchedule",
     "EInvoicedDocument",
     "GrantRevocation",
     "GrantUse",
@@ -95,6 +106,7 @@ __all__ = [
     "Subscription",
     "SubscriptionChange",
     "SubscriptionDiscount",
+    "Suspension",
     "TaxCategory",
     "TaxExemption",
     "TaxRate",

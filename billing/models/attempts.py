@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from django.db import models
 from django.utils.timezone import now
 
 from agencyportal.core.tenancy import ScopedQuerySet
 from clients.models import Agency
+
+AUTHENTICATE: Final = "authentication_required"
+"""The bank's word for: its holder has to confirm it."""
 
 _Row = TypeVar("_Row", bound=models.Model)
 

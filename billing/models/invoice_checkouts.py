@@ -11,7 +11,7 @@ from agencyportal.core.fields import CurrencyField, MoneyField
 from agencyportal.core.money import plain
 from clients.models import Client, User
 
-from .attempts import AttemptQuerySet, PaymentAttempt
+from .attempts import AUTHENTICATE, AttemptQuerySet, PaymentAttempt
 from .invoices import Invoice
 from .payments import Payment
 
@@ -88,3 +88,9 @@ class InvoiceCheckout(PaymentAttempt):
     @property
     def begun_at(self) -> dt.datetime:
         return self.opened_at
+
+    @property
+    def awaits_holder(self) -> bool:
+        """Whether the saved card was charged while its holder was away, and its bank wants them."""
+        is_open = self.method == self.Method.CARD and self.state == self.State.PENDING
+        return is_open and self.decline == AUTHENTICATE

@@ -55,6 +55,14 @@ class StripeCustomer(models.Model):
         """Whether a method for later charges is saved."""
         return bool(self.card_id)
 
+    @property
+    def card_in_words(self) -> str:
+        """The saved card as people know it, "Visa •••• 4242"; empty where there is none."""
+        if not self.has_card:
+            return ""
+        name = (self.card_brand or self.card_kind).replace("_", " ").title()
+        return f"{name} •••• {self.card_last4}"
+
 
 @platform_row("Stripe's account is the platform's; an event may be about any agency, or none")
 class StripeEvent(models.Model):

@@ -83,8 +83,12 @@ def admins_of(client: Client) -> list[str]:
 
 
 def managers_of(workspace: Workspace) -> list[str]:
-    """The agency's owners and account managers; without anybody, the agency's own address."""
-    agency = workspace.agency
+    """`managers_at` the agency of a workspace."""
+    return managers_at(workspace.agency)
+
+
+def managers_at(agency: Agency) -> list[str]:
+    """An agency's owners and account managers; without anybody, the agency's own address."""
     managers = agency.members.filter(role__in=TOLD_ROLES, user__is_active=True)
     found = sorted(managers.values_list("user__email", flat=True))
     return found or ([agency.email] if agency.email else [])

@@ -27,6 +27,7 @@ from .drafting import (
     price_drafts,
     write_lines,
 )
+from .dunning import begin_dunning
 from .invoice_mail import invoice_mail, recipients_of_all
 from .invoice_pricing import PricedInvoice
 from .invoice_snapshot import freeze
@@ -159,6 +160,7 @@ def issue_invoices(
     book_out_of_balance(list(out_of_balance.values()), balances, now=now)
     book_received(received.values(), now=now)
     queue_mails(mail)
+    begin_dunning(drafts, zone=platform.timezone, now=now)
     return drafts
 
 

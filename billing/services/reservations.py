@@ -47,6 +47,7 @@ from .settling import (
     expire_reservations,
     release_reservation,
 )
+from .suspensions import refusal_for
 
 __all__ = [
     "Committed",
@@ -83,9 +84,10 @@ def reserve(
     of ``now``. ``key`` is the caller's idempotency key within the workspace: asked for again, it
     answers with the reservation that is there, whatever has become of it.
 
-    Raises NotAdmittedError where what is left or a cap does not cover it, and outside a package
-    that has the unit; RefusedError for a quantity, cost or time that is none, for a cost without
-    an exchange rate, and for a key that held something else. Commits on its own.
+    Raises NotAdmittedError where what is left or a cap does not cover it, outside a package that
+    has the unit, and while the client is suspended (`suspensions`); RefusedError for a quantity,
+    cost or time that is none, for a cost without an exchange rate, and for a key that held
+    something else. Commits on its own.
     """
     _refuse_unfit(quantity, ttl, key)
     client_cost = None if cost is None else _client_cost(workspace, cost, cost_currency, now)
@@ -172,6 +174,8 @@ def _reserve_shared(wanted: _Wanted) -> Reservation | NotAdmittedError | None:
     held = windows.hold_workspace(wanted.workspace.pk)
     if (earlier := _earlier(wanted)) is not None:
         return earlier
+    if (refused := refusal_for(wanted.workspace.client_id)) is not None:
+        return refused
     window = _window(wanted)
     if (outcome := _admit(window, wanted, is_capped=held.is_capped)) is not None:
         return outcome

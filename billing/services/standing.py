@@ -12,7 +12,9 @@ from typing import Any
 
 from django.db.models import Max, Sum
 
-from billing.models import Invoice, InvoiceMovement
+from billing.models import Dunning, Invoice, InvoiceMovement
+
+from .suspensions import lift
 
 ZERO = Decimal(0)
 
@@ -52,7 +54,16 @@ def move(
     gave_up = invoice.state == Invoice.State.UNCOLLECTIBLE and not paid
     invoice.state = state_of(invoice, is_written_off=gave_up)
     invoice.save(update_fields=["state", "amount_paid", "amount_credited"])
+    _tell_dunning(invoice, paid, now)
     return movement
+
+
+def _tell_dunning(invoice: Invoice, paid: Decimal, now: dt.datetime) -> None:
+    """A suspension ends with what was due; a payment that does not stay wakes what was over."""
+    if not invoice.amount_due:
+        lift(invoice, now=now, said="Nothing is due any more.")
+    elif paid < 0:
+        Dunning.objects.filter(invoice=invoice, next_at=None).update(next_at=now)
 
 
 def state_of(invoice: Invoice, *, is_written_off: bool = False) -> Invoice.State:

@@ -21,6 +21,7 @@ from agencyportal.core.locks import lock_row
 from billing import stripe_gateway as gateway
 from billing.models import InvoiceCheckout, TopUpOrder
 from billing.models.attempts import AttemptQuerySet
+from billing.refusals import RefusedError
 from billing.stripe_gateway import CheckoutLine, DeclinedError, GatewayError
 
 from .stripe_customers import ensure_customer
@@ -92,9 +93,9 @@ def charge_card(
 ) -> Standing:
     """Charge the card that an attempt names, once, by ``key``; how the payment stands then.
 
-    With ``address`` its holder is here and may be sent to confirm it; without, nobody is. A decline
-    is an outcome (`Standing.failure_code`), not an error. Raises GatewayError where nobody knows: the
-    same key asks again, and charges once.
+    With ``address`` its holder is here and may be sent to confirm it; without, nobody is. A
+    decline is an outcome (`Standing.failure_code`), not an error. Raises GatewayError where nobody
+    knows: the same key asks again, and charges once.
     """
     customer = ensure_customer(client=attempt.client, now=now)
     try:
@@ -158,6 +159,29 @@ def note_trouble(model: type[Attempt], attempt_id: int, said: str, now: dt.datet
         locked.trouble = said[:LONGEST_TROUBLE]
         locked.save(update_fields=["state", "paid_at", "trouble"])
     return locked
+
+
+@transaction.atomic
+def close_without_payment(attempt: Attempt) -> None:
+    """End the trouble of an attempt that nobody was charged for. Raises RefusedError for one that
+    is paid, or in no trouble. Locks the attempt."""
+    locked = locked_attempt(type(attempt), attempt.pk)
+    if locked.state != locked.State.FAILED or not locked.trouble:
+        raise RefusedError("There is no such trouble with it any more.")
+    locked.trouble = ""
+    locked.save(update_fields=["trouble"])
+
+
+def payment_found(attempt: Attempt, intent_id: str, *, named: str) -> Standing:
+    """How a payment stands that somebody found for an attempt at Stripe. ``named``: what its
+    metadata calls the attempt. Raises RefusedError where the attempt has another one, or the
+    payment is another's; GatewayError."""
+    if attempt.intent_id not in (None, intent_id):
+        raise RefusedError(f"It has the payment {attempt.intent_id}.", field="payment")
+    intent = gateway.read_intent(intent_id)
+    if intent.metadata.get(named) != str(attempt.pk):
+        raise RefusedError(f"The payment {intent_id} is not of this one.", field="payment")
+    return standing_of(intent)
 
 
 def locked_attempt(model: type[Attempt], attempt_id: int) -> Attempt:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from billing import stripe_gateway as gateway
-from billing.models.attempts import PaymentAttempt
+from billing.models.attempts import AUTHENTICATE, PaymentAttempt
 from billing.stripe_gateway import Checkout, DeclinedError, Intent
 
-AUTHENTICATE: Final = "authentication_required"
 _States: Final = PaymentAttempt.State
 
 

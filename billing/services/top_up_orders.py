@@ -16,7 +16,6 @@ from django.db import transaction
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from agencyportal.core.locks import lock_row
 from agencyportal.core.money import round_money
 from agencyportal.core.periods import local_date
 from billing import stripe_gateway as gateway
@@ -38,10 +37,11 @@ from .stripe_attempts import (
     charge_card,
     look_at_each,
     open_page,
+    payment_found,
     record,
 )
 from .stripe_customers import customer_of
-from .stripe_standing import Standing, read_standing, standing_of
+from .stripe_standing import Standing, read_standing
 from .tax import treatments_of
 
 LONGEST_KEY: Final = 200
@@ -249,23 +249,7 @@ def cancel_order(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
 def take_payment(*, order: TopUpOrder, intent_id: str, now: dt.datetime) -> TopUpOrder:
     """Look at an order by a payment that somebody found for it at Stripe. Raises RefusedError where
     the order has another one, or the payment is another order's; GatewayError."""
-    if order.intent_id not in (None, intent_id):
-        raise RefusedError(f"The order has the payment {order.intent_id}.", field="payment")
-    intent = gateway.read_intent(intent_id)
-    if intent.metadata.get("order") != str(order.pk):
-        raise RefusedError(f"The payment {intent_id} is not of this order.", field="payment")
-    return _take_in(order, standing_of(intent), now)
-
-
-@transaction.atomic
-def close_without_payment(*, order: TopUpOrder) -> None:
-    """End the trouble of an order that nobody was charged for. Raises RefusedError for one that is
-    paid, or in no trouble. Locks the order."""
-    locked = lock_row(TopUpOrder.objects.filter(pk=order.pk))
-    if locked.state != _States.FAILED or not locked.trouble:
-        raise RefusedError("There is no such trouble with this order any more.")
-    locked.trouble = ""
-    locked.save(update_fields=["trouble"])
+    return _take_in(order, payment_found(order, intent_id, named="order"), now)
 
 
 def _follow_up(order: TopUpOrder, now: dt.datetime) -> None:

@@ -14,6 +14,7 @@ from .charges import check_charges
 from .client_balances import check_client_balances
 from .credit_notes import check_credit_notes
 from .documents import check_documents
+from .dunning import check_dunning, check_online_payments
 from .earnings import check_earnings
 from .events import Rules
 from .findings import Difference, Finding
@@ -61,6 +62,8 @@ def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
         ("caps", check_caps(scope)),
         ("invoices", check_invoices(scope)),
         ("top-up orders", check_orders(scope)),
+        ("invoices paid online", check_online_payments(scope)),
+        ("dunning", check_dunning(scope)),
         ("credit notes", check_credit_notes(scope)),
         ("client balances", check_client_balances(scope)),
         ("numbers", check_numbers()),

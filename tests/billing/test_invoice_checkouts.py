@@ -12,9 +12,9 @@ from django.db import IntegrityError, transaction
 
 from billing.models import ClientBalance, Invoice, InvoiceCheckout, Payment
 from billing.refusals import RefusedError
+from billing.services.invoice_booking import look_at_checkout
 from billing.services.invoice_checkouts import (
     NO_PAGE_AFTER,
-    look_at_checkout,
     look_at_open_checkouts,
     pay_invoice,
 )

@@ -37,6 +37,7 @@ WRITES = {
     "order_cancel",
     "card_change",
     "card_saved",
+    "card_due_dates",
     "card_remove",
     "invoice_pay",
 }
@@ -51,6 +52,7 @@ OWN_PAGES = {
     "card",
     "card_change",
     "card_saved",
+    "card_due_dates",
     "card_remove",
 }
 """Paths that every client has."""
@@ -108,6 +110,7 @@ def paths(story, invoice, client_viewer) -> dict[str, str]:
         "card": "card/",
         "card_change": "card/change/",
         "card_saved": "card/saved/",
+        "card_due_dates": "card/due-dates/",
         "card_remove": "card/remove/",
         "invoice_pay": f"invoices/{invoice.pk}/pay/",
         "invoice_payment": f"invoice-payments/{_checkout(invoice).pk}/",

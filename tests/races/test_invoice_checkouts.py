@@ -11,7 +11,8 @@ from django.db import IntegrityError
 
 from billing.models import Invoice, InvoiceCheckout, Payment, StripeEvent
 from billing.services import invoice_checkouts
-from billing.services.invoice_checkouts import _place, look_at_checkout, pay_invoice
+from billing.services.invoice_booking import look_at_checkout
+from billing.services.invoice_checkouts import _place, pay_invoice
 from billing.services.stripe_inbox import keep_event, process_event
 from clients.models import Workspace
 from tests.billing import ledger

@@ -75,6 +75,7 @@ ADMIN: dict[str, Rights] = {
             ("price_again", ACTS),
             ("logo", LEADS),
             ("remove_logo", LEADS),
+            ("dunning", LEADS),
         ),
     ),
     "clients.AgencyMember": Rights(changes=LEADS, deletes=LEADS, row=(("role", "viewer"),)),
@@ -88,6 +89,7 @@ ADMIN: dict[str, Rights] = {
             ("set_cap", ACTS),
             ("timezone", ACTS),
             ("credit_waiting", TAKES_MONEY),
+            ("end_consent", TAKES_MONEY),
         ),
     ),
     "clients.ClientMember": Rights(changes=ACTS, deletes=ACTS),
@@ -122,13 +124,18 @@ ADMIN: dict[str, Rights] = {
     "billing.Cap": READ,
     "billing.Charge": READ,
     "billing.CreditGrant": Rights(dialogs=(("revoke", ACTS),), views=(("explain", {}),)),
+    "billing.ChargeConsent": READ,
     "billing.DocumentSeries": OPERATORS_OWN,
+    "billing.DunningSchedule": READ,
     "billing.Invoice": Rights(
         dialogs=(
             ("record_payment", TAKES_MONEY),
             ("use_balance", TAKES_MONEY),
             ("resend", TAKES_MONEY),
             ("credit", TAKES_MONEY),
+            ("pause_dunning", TAKES_MONEY),
+            ("resume_dunning", TAKES_MONEY),
+            ("start_dunning", TAKES_MONEY),
             ("write_off", TAKES_MONEY),
             ("retry", TAKES_MONEY),
         ),
@@ -138,7 +145,9 @@ ADMIN: dict[str, Rights] = {
             ("preview", {"state": "draft"}),
         ),
     ),
-    "billing.InvoiceCheckout": Rights(dialogs=(("look_again", TAKES_MONEY),)),
+    "billing.InvoiceCheckout": Rights(
+        dialogs=(("look_again", TAKES_MONEY), ("nothing_paid", TAKES_MONEY))
+    ),
     "billing.InvoiceDocument": Rights(dialogs=(("retry", TAKES_MONEY),)),
     "billing.LateSettlement": READ,
     "billing.Mail": READ,
@@ -178,6 +187,7 @@ ADMIN: dict[str, Rights] = {
         )
     ),
     "billing.SubscriptionDiscount": Rights(dialogs=(("end", ACTS),)),
+    "billing.Suspension": READ,
     "billing.TaxExemption": Rights(adds=OPERATES),
     "billing.TaxRate": Rights(adds=OPERATES),
     "billing.TopUpOrder": Rights(
@@ -356,6 +366,7 @@ PAGES: dict[str, Page] = {
     "portal:card": _read_by_clients(),
     "portal:card_change": Page(CLIENTS, status=302, args=_client, posts=_DECIDES, refused=403),
     "portal:card_saved": Page(CLIENTS, status=302, args=_client),
+    "portal:card_due_dates": Page(CLIENTS, status=302, args=_client, posts=_DECIDES, refused=403),
     "portal:card_remove": Page(CLIENTS, status=302, args=_client, posts=_DECIDES, refused=403),
     "portal:ask": Page(CLIENTS, status=302, args=_offer, posts=CLIENTS),
     "portal:approve": Page(

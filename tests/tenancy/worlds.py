@@ -17,10 +17,12 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 
 from billing.discounts import DiscountDocument
+from billing.dunning import DEFAULT
 from billing.models import (
     Alert,
     AlertCrossing,
     AlertRule,
+    DunningEntry,
     Invoice,
     InvoiceCheckout,
     InvoiceDocument,
@@ -30,6 +32,7 @@ from billing.models import (
     Payment,
     StripeCustomer,
     StripeEvent,
+    Suspension,
     TaxExemption,
     TaxRate,
     TopUpBand,
@@ -39,10 +42,12 @@ from billing.models import (
 )
 from billing.services.alert_reading import mark_read
 from billing.services.caps import set_cap
+from billing.services.charge_consents import give_consent
 from billing.services.closing import close_due_periods
 from billing.services.discounts import add_discount
 from billing.services.document_files import sha256
 from billing.services.drafting import draft_invoices
+from billing.services.dunning_schedules import set_schedule
 from billing.services.grants import adjust
 from billing.services.invoicing import issue_invoice
 from billing.services.late_usage import settle_workspace
@@ -498,6 +503,7 @@ def _stripe(deployment: Deployment, now: dt.datetime) -> None:
         opened_at=now,
         look_at=now,
     )
+    _dun(deployment, invoice, now)
     StripeEvent.objects.create(
         event_id=f"evt_{client.slug}",
         type="customer.created",
@@ -508,6 +514,20 @@ def _stripe(deployment: Deployment, now: dt.datetime) -> None:
         received_at=now,
         not_before=now,
         state=StripeEvent.State.DONE,
+    )
+
+
+def _dun(deployment: Deployment, invoice: Invoice, now: dt.datetime) -> None:
+    """It once consented to charges, was reminded, and was suspended for a while."""
+    client = deployment.client
+    decider = client.members.get(role="admin").user
+    give_consent(client=client, words="Charge it", given_by=decider, now=now)
+    DunningEntry(invoice=invoice, kind="reminder", day=3, said="Reminded", done_at=now).save()
+    Suspension.objects.create(
+        agency=client.agency, client=client, invoice=invoice, began_at=now, lifted_at=now
+    )
+    set_schedule(
+        agency=client.agency, schedule=DEFAULT, set_by=None, now=now, key=f"of {client.slug}"
     )
 
 

@@ -1,4 +1,5 @@
-"""The card that top-ups are charged on: shown, saved and replaced on Stripe's page, taken off."""
+"""The card that top-ups and invoices are charged on: shown, saved and replaced on Stripe's page,
+taken off; and whether invoices are charged on it by themselves."""
 
 from __future__ import annotations
 
@@ -10,14 +11,16 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_safe
 
 from agencyportal.portal import selectors
-from agencyportal.portal.paying import card_words
 from agencyportal.portal.views.top_ups import SECTION
 from agencyportal.portal.visits import Visit, client_page, show
 from billing import stripe_gateway
+from billing.models import ChargeConsent
 from billing.refusals import RefusedError
+from billing.services.charge_consents import consent_of, end_consent, give_consent
 from billing.services.stripe_customers import (
     customer_of,
     open_card_page,
@@ -27,6 +30,11 @@ from billing.services.stripe_customers import (
 from billing.stripe_gateway import GatewayError
 
 PAGE = "{CHECKOUT_SESSION_ID}"
+CONSENT = gettext_noop(
+    "Charge the saved card on the due date of each invoice, and again some days later if that does "
+    "not work. I can switch this off here at any time."
+)
+"""What a client consents to, kept word for word."""
 
 
 @client_page
@@ -43,6 +51,8 @@ def change(request: HttpRequest, visit: Visit) -> HttpResponse:
     if request.method != "POST":
         return redirect("portal:card", visit.client.pk)
     visit.must_be_allowed_to_buy()
+    if request.POST.get("due_dates"):
+        give_consent(client=visit.client, words=_(CONSENT), given_by=visit.user, now=visit.now)
     here = settings.PORTAL_BASE_URL + reverse("portal:card", args=[visit.client.pk])
     try:
         url = open_card_page(
@@ -73,8 +83,33 @@ def saved(request: HttpRequest, visit: Visit) -> HttpResponse:
     except GatewayError as error:
         return _page(request, visit, problem=str(error), status=503)
     if customer.has_card:
-        messages.success(request, _("%(card)s is saved.") % {"card": card_words(customer)})
+        messages.success(request, _("%(card)s is saved.") % {"card": customer.card_in_words})
     return redirect("portal:card", visit.client.pk)
+
+
+@client_page
+@require_http_methods(["GET", "HEAD", "POST"])
+def due_dates(request: HttpRequest, visit: Visit) -> HttpResponse:
+    """Whether the saved card is charged on the due dates of invoices."""
+    if request.method == "POST":
+        visit.must_be_allowed_to_buy()
+        if request.POST.get("charge") == "on":
+            give_consent(client=visit.client, words=_(CONSENT), given_by=visit.user, now=visit.now)
+            messages.success(request, _("Your card is charged on the due date of each invoice."))
+        else:
+            _end_consent(visit, _("Switched off on the page of the saved card."))
+            messages.info(request, _("Your card is not charged on due dates any more."))
+    return redirect("portal:card", visit.client.pk)
+
+
+def _end_consent(visit: Visit, words: str) -> None:
+    end_consent(
+        client=visit.client,
+        words=words,
+        ended_by=visit.user,
+        side=ChargeConsent.Side.CLIENT,
+        now=visit.now,
+    )
 
 
 @client_page
@@ -88,6 +123,7 @@ def remove(request: HttpRequest, visit: Visit) -> HttpResponse:
     try:
         if customer is not None:
             remove_card(customer=customer, now=visit.now)
+        _end_consent(visit, _("The saved card was taken off."))
     except GatewayError as error:
         return _page(request, visit, problem=str(error), status=503)
     messages.info(request, _("No card is saved any more."))
@@ -106,9 +142,13 @@ def _page(
     expires = ""
     if customer is not None and customer.card_exp_month:
         expires = f"{customer.card_exp_month:02d}/{customer.card_exp_year}"
+    consent = consent_of(visit.client)
     context = {
+        "consent": consent,
+        "consent_words": _(CONSENT),
+        "consented_on": "" if consent is None else visit.writing.on(consent.decided_at),
         "is_online": stripe_gateway.is_on(),
-        "card": card_words(customer) if customer is not None else "",
+        "card": customer.card_in_words if customer is not None else "",
         "expires": expires,
         "problem": problem,
         "goes_to": goes_to,

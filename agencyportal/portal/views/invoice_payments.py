@@ -15,9 +15,11 @@ from agencyportal.portal import selectors
 from agencyportal.portal.views.invoices import SECTION
 from agencyportal.portal.visits import Visit, client_page, show
 from billing import stripe_gateway
-from billing.models import InvoiceCheckout
+from billing.models import Invoice, InvoiceCheckout
 from billing.refusals import RefusedError
-from billing.services.invoice_checkouts import look_at_checkout, pay_invoice
+from billing.services.invoice_booking import look_at_checkout
+from billing.services.invoice_checkouts import pay_invoice
+from billing.services.saved_card_charges import confirm_charge
 from billing.stripe_gateway import GatewayError
 
 LOOKS_AGAIN_FOR: Final = dt.timedelta(minutes=10)
@@ -29,18 +31,29 @@ SECONDS: Final = 4
 @client_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def pay(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResponse:
-    """Open Stripe's page for what is due. Clicked twice, it is one page."""
+    """Open Stripe's page for what is due; clicked twice, it is one page. A charge of the saved card
+    that waits for its holder can be confirmed instead (``way=confirm``)."""
     found = get_object_or_404(selectors.invoices(visit.client).defer(None), pk=invoice_id)
     if request.method != "POST":  # whoever had to sign in again comes back with GET
         return redirect("portal:invoice", visit.client.pk, found.pk)
     visit.must_be_allowed_to_buy()
     try:
-        checkout = pay_invoice(invoice=found, payer=visit.user, now=visit.now)
+        waiting = _waiting(found) if request.POST.get("way") == "confirm" else None
+        if waiting is not None:
+            checkout = confirm_charge(checkout=waiting, now=visit.now)
+        else:
+            checkout = pay_invoice(invoice=found, payer=visit.user, now=visit.now)
     except (RefusedError, GatewayError) as error:
         messages.warning(request, str(error))
         return redirect("portal:invoice", visit.client.pk, found.pk)
     page = reverse("portal:invoice_payment", args=[visit.client.pk, checkout.pk])
     return redirect(f"{page}?go=pay")
+
+
+def _waiting(found: Invoice) -> InvoiceCheckout | None:
+    rows = InvoiceCheckout.objects.unsettled().select_related(*InvoiceCheckout.RELATED)
+    waiting = rows.filter(invoice=found).first()
+    return waiting if waiting is not None and waiting.awaits_holder else None
 
 
 @client_page

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from agencyportal.core.documents import SnapshotError
 from agencyportal.core.rendered import RenderedDocument
-from agencyportal.portal import explained, selectors
+from agencyportal.portal import dunning, explained, selectors
 from agencyportal.portal.files import PDF, XML, FileKind, file_of
 from agencyportal.portal.tables import CreditNoteTable, InvoiceTable, invoice_state
 from agencyportal.portal.views.paging import page_of
@@ -23,6 +23,7 @@ from billing.charge_words import in_its_language
 from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.documents.invoice_view import InvoiceView
 from billing.models import Invoice, InvoiceCheckout
+from billing.services.charge_consents import consent_of
 from billing.services.invoice_checkouts import PAYABLE
 
 SECTION = "invoices"
@@ -43,6 +44,7 @@ def invoices(request: HttpRequest, visit: Visit) -> HttpResponse:
             visit.writing.price(row.amount, row.currency)
             for row in selectors.balances(visit.client)
         ],
+        "is_online": stripe_gateway.is_on(),
         "platform": selectors.platform(),
     }
     return show(request, visit, "portal/invoices.html", context, section=SECTION)
@@ -65,6 +67,11 @@ def invoice(request: HttpRequest, visit: Visit, invoice_id: int) -> HttpResponse
         "due": writing.price(found.amount_due, found.currency),
         "is_open": found.state in (Invoice.State.ISSUED, Invoice.State.PARTIALLY_PAID),
         "pays_online": found.state in PAYABLE and found.amount_due > 0 and stripe_gateway.is_on(),
+        "charge": _open_charge(found),
+        "charges_card": consent_of(visit.client) is not None,
+        "coming": dunning.coming(visit, found),
+        "steps_done": dunning.steps_done(visit, found),
+        "suspensions": [row for row in dunning.suspensions(visit) if row.invoice_id == found.pk],
         "on_its_way": found.checkouts.filter(state=InvoiceCheckout.State.PROCESSING).first(),
         "due_on": writing.long_day(found.due_date) if found.due_date else "",
         "has_pdf": document is not None and document.state == RenderedDocument.State.RENDERED,
@@ -116,6 +123,14 @@ def _file(request: HttpRequest, visit: Visit, found: Invoice, kind: FileKind) ->
         again=reverse(f"portal:invoice_{kind.suffix}", args=args),
         kind=kind,
     )
+
+
+def _open_charge(found: Invoice) -> InvoiceCheckout | None:
+    """A charge of the saved card that is being made, or waits for its holder."""
+    pending = found.checkouts.filter(
+        state=InvoiceCheckout.State.PENDING, method=InvoiceCheckout.Method.CARD
+    )
+    return pending.first()
 
 
 def _credit_notes(visit: Visit) -> CreditNoteTable | None:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from agencyportal.portal import explained, selectors
 from agencyportal.portal.caps import cap_rows
+from agencyportal.portal.dunning import suspensions
 from agencyportal.portal.questions import waiting
 from agencyportal.portal.tables import AlertTable
 from agencyportal.portal.usage import notices, workspace_cards
@@ -56,6 +57,7 @@ def usage(request: HttpRequest, visit: Visit) -> HttpResponse:
         "alerts": alerts,
         "caps": cap_rows(visit, caps),
         "waiting": waiting(visit, open_questions(visit.client, now=visit.now)),
+        "suspensions": suspensions(visit),
         "platform": selectors.platform(),
     }
     return show(request, visit, "portal/usage.html", context, section="usage")
