@@ -23,23 +23,31 @@ from agencyportal.core.periods import local_date, local_day_start
 from billing.models import (
     BillingPeriod,
     Charge,
+    CreditGrant,
     GrantUse,
     PlanVersion,
+    Reservation,
     Subscription,
     SubscriptionChange,
 )
 from billing.refusals import RefusedError
 from billing.selectors.periods import bounds_of
 from billing.services.closing import close_due_periods
+from billing.services.grants import adjust
+from billing.services.late_usage import settle_late_usage
 from billing.services.pauses import pause, resume
 from billing.services.plan_changes import change_plan
 from billing.services.plans import import_plan, terms_of
 from billing.services.purchases import buy_on_account
+from billing.services.reservations import commit_reservation, reserve
+from billing.services.revocations import revoke
 from billing.services.subscriptions import activate, end, ensure_due_periods, keep
 from billing.services.time_zones import change_timezone
 from billing.services.trials import convert_trial, move_trial_end
 from billing.terms import fee_amount
-from clients.models import UsageUnit, Workspace
+from clients.models import UsageEvent, UsageUnit, Workspace
+from clients.services.corrections import correct_event
+from clients.services.recording import SubmittedEvent
 from payouts.reconcile.books import reconcile
 from payouts.reconcile.findings import Difference
 from payouts.reconcile.scope import Scope
@@ -145,6 +153,69 @@ class Life:
     def do_use(self, hundreds: int, hours_ago: int) -> None:
         at = self.now - hours_ago * dt.timedelta(hours=1)
         report(self.workspace, self.unit, at, hundreds * 100, now=self.now)
+
+    def do_use_long_ago(self, hundreds: int, days_ago: int) -> None:
+        """Late for what is closed by now."""
+        at = max(self.now - 2 * days_ago * DAY, BEGINNING)
+        report(self.workspace, self.unit, at, hundreds * 100, now=self.now)
+
+    def do_correct(self, which: int, hundreds: int) -> None:
+        events = UsageEvent.objects.filter(workspace=self.workspace).order_by("-pk")
+        event = events[which : which + 1].first() or events.first()
+        if event is not None:
+            correct_event(
+                workspace=self.workspace,
+                event_id=event.external_id,
+                quantity=Decimal(hundreds * 50),
+                reason="Checked",
+                key=f"correct {self.number}",
+                now=self.now,
+            )
+
+    def do_settle(self, _one: int, _other: int) -> None:
+        assert settle_late_usage(now=self.now)[1] == []
+
+    def do_hold(self, hundreds: int, keeps: int) -> None:
+        """Some is held; every other time usage comes of what was held before."""
+        held = Reservation.objects.open().filter(workspace=self.workspace).first()
+        if held is not None and keeps % 2:
+            event = SubmittedEvent(
+                id=f"held {self.number}", unit=self.unit.slug, quantity=Decimal(hundreds * 10)
+            )
+            commit_reservation(reservation=held, event=event, now=self.now)
+        else:
+            reserve(
+                workspace=self.workspace,
+                unit=self.unit,
+                quantity=Decimal(hundreds * 20 + 1),
+                ttl=DAY / 24,
+                now=self.now,
+            )
+
+    def do_give(self, hundreds: int, days: int) -> None:
+        adjust(
+            workspace=self.workspace,
+            unit=self.unit,
+            quantity=Decimal(hundreds * 10 + 1),
+            reason="Sorry",
+            expires_at=self.now + days * DAY if days % 3 else None,
+            created_by=None,
+            now=self.now,
+            key=f"give {self.number}",
+        )
+
+    def do_revoke(self, which: int, hundreds: int) -> None:
+        grants = CreditGrant.objects.filter(workspace=self.workspace).order_by("-pk")
+        grant = grants[which : which + 1].first() or grants.first()
+        if grant is not None:
+            revoke(
+                grant=grant,
+                quantity=Decimal(hundreds * 10 + 1),
+                reason="By mistake",
+                revoked_by=None,
+                now=self.now,
+                key=f"revoke {self.number}",
+            )
 
     def do_buy(self, _one: int, _other: int) -> None:
         period = self.workspace.periods.filter(start__lte=self.now, end__gt=self.now).first()
@@ -255,6 +326,8 @@ steps = st.builds(
         + ["use"] * 2
         + ["close"] * 2
         + ["change"] * 2
+        + ["use_long_ago"] * 3
+        + ["correct"] * 2
     ),
     st.integers(0, 19),
     st.integers(0, 23),
