@@ -97,8 +97,14 @@ def compare(scenario: ScenarioDocument, candidates: Sequence[Candidate]) -> Comp
 
     A plan without a zone takes the scenario's. Purchases and grants go along where the plan has
     the band (by name and unit) or the unit. Raises ValueError for plans of another currency,
-    since costs and prices could not be set against each other.
+    since costs and prices could not be set against each other, and for a scenario that changes
+    plans or pauses: it is no history of one plan.
     """
+    if scenario.changes or scenario.pauses:
+        raise ValueError(
+            "This scenario changes plans or pauses. Plans are compared on time that is under one "
+            "of them; leave `changes` and `pauses` out."
+        )
     currency = scenario.plan.currency
     for candidate in candidates:
         if candidate.plan.currency != currency:

@@ -6,7 +6,7 @@ plan alone is read and written by `plan_documents`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal, get_args
@@ -26,6 +26,14 @@ from .plan_documents import (
     refuse_repeats,
 )
 from .rating import QUANTITY_PLACES, CostPlus
+from .scenario_changes import (
+    ChangeDocument,
+    PauseDocument,
+    Stretch,
+    read_changes,
+    read_pauses,
+    stretches,
+)
 from .strict_json import DocumentError, Node, read_json
 from .trials import trial_end
 from .waterfall import DEFAULT_PRIORITY, GrantKind
@@ -112,6 +120,27 @@ class ScenarioDocument:
     answers: tuple[AnswerDocument, ...] = ()
     trial_days: int | None = None
     """What it begins with; None: what the plan says, 0: no trial."""
+    changes: tuple[ChangeDocument, ...] = ()
+    pauses: tuple[PauseDocument, ...] = ()
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The units of its plans."""
+        plans = (self.plan, *(change.plan for change in self.changes))
+        return tuple(dict.fromkeys(unit for plan in plans for unit in plan.units))
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """The parts of its time, each on one plan. Raises DocumentError for a change or a pause
+        that cannot be."""
+        return stretches(
+            self.plan,
+            start=self.start,
+            end=self.end,
+            trial_until=self.trial_until,
+            changes=self.changes,
+            pauses=self.pauses,
+        )
 
     @property
     def trial_until(self) -> datetime | None:
@@ -155,6 +184,8 @@ def _read_scenario(node: Node) -> ScenarioDocument:
             "usage",
             "discounts",
             "answers",
+            "changes",
+            "pauses",
         ),
     )
     plan = read_plan(fields["plan"])
@@ -171,18 +202,27 @@ def _read_scenario(node: Node) -> ScenarioDocument:
         )
     if until < quarter_floor(start):
         raise fields["until"].error("must not be before start")
-    _refuse_unstated_margins(plan, fields["plan"])
-    return ScenarioDocument(
+    _refuse_unstated_margins(plan, f"{fields['plan'].path}.")
+    changes = read_changes(fields, plan)
+    for change in changes:
+        _refuse_unstated_margins(change.plan, f"{change.path}.plan.")
+    outline = ScenarioDocument(
         plan=plan,
         start=start,
         end=end,
         until=until,
-        purchases=_read_purchases(fields, plan, start=start, end=end),
-        grants=_read_grants(fields, plan.units),
-        usage=tuple(_read_usage(item, plan.units) for item in items_of(fields, "usage")),
-        discounts=tuple(_read_discount(item) for item in items_of(fields, "discounts")),
-        answers=tuple(_read_answer(item, plan.units) for item in items_of(fields, "answers")),
         trial_days=read_trial_days(fields) if "trial_days" in fields else None,
+        changes=changes,
+        pauses=read_pauses(fields),
+    )
+    units = outline.units
+    return replace(
+        outline,
+        purchases=_read_purchases(fields, outline.stretches),
+        grants=_read_grants(fields, units),
+        usage=tuple(_read_usage(item, units) for item in items_of(fields, "usage")),
+        discounts=tuple(_read_discount(item) for item in items_of(fields, "discounts")),
+        answers=tuple(_read_answer(item, units) for item in items_of(fields, "answers")),
     )
 
 
@@ -200,35 +240,31 @@ def _read_discount(node: Node) -> Agreed:
     return Agreed(discount, None if effective is None else quarter_floor(effective), expires)
 
 
-def _refuse_unstated_margins(plan: PlanDocument, node: Node) -> None:
+def _refuse_unstated_margins(plan: PlanDocument, path: str) -> None:
     for index, allowance in enumerate(plan.allowances):
         pricing = allowance.overage.pricing
         if isinstance(pricing, CostPlus) and pricing.follows_margin_rule:
             raise DocumentError(
-                f"{node.path}.allowances[{index}].overage.pricing.margin_percent",
+                f"{path}allowances[{index}].overage.pricing.margin_percent",
                 "missing: a scenario has no margin rules that could say it",
             )
 
 
 def _read_purchases(
-    fields: dict[str, Node], plan: PlanDocument, *, start: datetime, end: datetime | None
+    fields: dict[str, Node], parts: tuple[Stretch, ...]
 ) -> tuple[PurchaseDocument, ...]:
-    bands = {band.name: band for band in plan.top_ups}
-    return tuple(
-        _read_purchase(item, bands, start=start, end=end) for item in items_of(fields, "purchases")
-    )
+    return tuple(_read_purchase(item, parts) for item in items_of(fields, "purchases"))
 
 
-def _read_purchase(
-    node: Node, bands: dict[str, TopUpDocument], *, start: datetime, end: datetime | None
-) -> PurchaseDocument:
+def _read_purchase(node: Node, parts: tuple[Stretch, ...]) -> PurchaseDocument:
     fields = node.fields(required=("top_up", "at"), optional=("starts",))
     name, at = fields["top_up"].text(), fields["at"].instant()
+    running = next((part for part in parts if part.holds(quarter_floor(at))), None)
+    if running is None:
+        raise fields["at"].error("nothing can be bought outside the subscription")
+    bands = {band.name: band for band in running.plan.top_ups}
     if name not in bands:
         raise fields["top_up"].error(f"the plan has no top-up {name!r}{known_names(bands)}")
-    effective_at = quarter_floor(at)
-    if effective_at < quarter_floor(start) or (end is not None and effective_at >= end):
-        raise fields["at"].error("nothing can be bought outside the subscription")
     starts = fields["starts"].choice(STARTS) if "starts" in fields else "now"
     return PurchaseDocument(bands[name], at, starts)
 

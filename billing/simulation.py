@@ -5,8 +5,7 @@ Pure: the same cores that close real periods, fed from a document instead of the
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -20,19 +19,20 @@ from agencyportal.core.periods import (
     next_period,
     quarter_ceil,
     quarter_floor,
-    resolve_anchor,
 )
 
 from .asking import billable
 from .auto_top_up import automatic_grants
-from .discounts import Agreed, Group, Start, taken_off
+from .discounts import Agreed, Group, Start
 from .durations import Duration
-from .plan_documents import PlanDocument, TopUpDocument
-from .proration import share_of
-from .rating import minimum_shortfall, overage_price
+from .lifecycle import FeeRule, fee_due
+from .plan_documents import FeeDocument, PlanDocument, TopUpDocument
+from .rating import overage_price
 from .scenario import GrantDocument, ScenarioDocument, Starts
 from .scenario_answers import asked_in
-from .settlement import Usage, settle
+from .scenario_changes import Stretch
+from .settlement import Usage, allowance_at_end, settle, take_back
+from .simulation_lines import discount_lines, minimum_lines
 from .simulation_result import Line, PeriodResult, SimulationResult, UnitResult, instant_text
 from .simulation_units import Unit, units_of
 from .strict_json import DocumentError
@@ -40,7 +40,6 @@ from .terms import (
     closing_allowance,
     fee_amount,
     fees_time,
-    minimum_due,
     opening_allowance,
 )
 from .trials import trial_bounds
@@ -52,59 +51,65 @@ ONE: Final = Decimal(1)
 
 def simulate(scenario: ScenarioDocument) -> SimulationResult:
     """Price a scenario: every period begun before ``until``, with what happened up to then."""
-    run = _Run(scenario)
+    run: _Run | None = None
     results: list[PeriodResult] = []
-    for period in run.periods():
-        if period.start >= scenario.until:
-            break
-        results.append(run.settle(period, is_first=not results))
+    for stretch in scenario.stretches:
+        run = _Run(scenario, stretch, run)
+        for period in run.periods():
+            if period.start >= scenario.until:
+                break
+            results.append(run.settle(period))
     return SimulationResult(scenario.plan.currency, tuple(results))
 
 
 class _Run:
-    """One run over the periods of a scenario, which hand their grants on in order."""
+    """One run over the periods of a stretch, which hand their grants on in order; as the stretch
+    ``before`` does, where there is one."""
 
-    def __init__(self, scenario: ScenarioDocument) -> None:
+    def __init__(self, scenario: ScenarioDocument, stretch: Stretch, before: _Run | None) -> None:
         self.scenario = scenario
-        self.plan: PlanDocument = scenario.plan
-        if self.plan.timezone is None:
-            raise ValueError("the plan of a scenario needs a time zone")
-        self.timezone: str = self.plan.timezone
-        self.units = units_of(scenario)
+        self.stretch = stretch
+        self.plan: PlanDocument = stretch.plan
+        self.timezone = stretch.timezone
+        self.units = units_of(scenario, stretch.plan)
         self.bands = {band.name: band for band in self.plan.top_ups}
-        self.trial_until = scenario.trial_until
-        self.charged_from = self.trial_until or quarter_floor(scenario.start)
-        self.anchor = resolve_anchor(
-            self.charged_from, self.plan.interval, self.plan.anchor, self.timezone
-        )
-        self.last_end = None if scenario.end is None else quarter_ceil(scenario.end)
+        self.charged_from = stretch.charged_from
+        self.anchor = stretch.anchor
+        self.last_end = stretch.end
         self.discounts = (*map(Agreed, self.plan.discounts), *scenario.discounts)
-        self.begun: list[Start] = []
-        self.fees_begun: list[Start] = []
+        self.begun: list[Start] = [] if before is None else before.begun
+        self.fees_begun: list[Start] = [] if before is None else before.fees_begun
         self.asked_until: datetime | None = None
-        self._made = count()
+        self.made: Iterator[int] = count() if before is None else before.made
+        self.known: dict[str, Unit] = {} if before is None else dict(before.known)
+        crosses = before.units if before is not None and before.stretch.ends_by == "change" else []
+        for unit in self.units:
+            if (known := self.known.get(unit.name)) is not None:
+                unit.take_over(known, rolls_over=known in crosses)
+            self.known[unit.name] = unit
 
     def periods(self) -> Iterator[Period]:
         """The trial, where there is one, and the periods that are paid for."""
         end = self.last_end
-        if self.trial_until is not None:
-            yield trial_bounds(quarter_floor(self.scenario.start), self.trial_until, end)
+        if self.stretch.trial_until is not None:
+            yield trial_bounds(self.stretch.start, self.stretch.trial_until, end)
         if end is None or end > self.charged_from:
             interval = self.plan.period_interval
             yield from iter_periods(
                 self.charged_from, interval, self.anchor, self.timezone, end=end
             )
 
-    def settle(self, period: Period, *, is_first: bool) -> PeriodResult:
+    def settle(self, period: Period) -> PeriodResult:
         """Close one period, or look at it as far as ``until`` has come."""
         on_trial = period.start < self.charged_from
         asked = None if on_trial else self._fees_time(period)
-        fees = list(self._fee_lines(asked, asks_once=period.start == self.charged_from))
+        asks_once = self.stretch.asks_once and period.start == self.charged_from
+        fees = list(self._fee_lines(asked, asks_once=asks_once))
         lines = [line for _, line in fees]
         units, usage_lines = [], []
         for unit in self.units:
             unit.on_trial = on_trial
-            result, bought, overage_lines = self._settle_unit(unit, period, is_first=is_first)
+            result, bought, overage_lines = self._settle_unit(unit, period)
             units.append(UnitResult(unit.name, result))
             lines += bought
             usage_lines += overage_lines
@@ -112,8 +117,16 @@ class _Run:
             return PeriodResult(period, tuple(units), tuple(lines), is_trial=True)
         lines += usage_lines
         grouped = [*fees, *(("overage", line) for line in usage_lines)]
-        lines += self._discount_lines(period, asked, grouped)
-        lines += self._minimum_lines(period, lines)
+        lines += discount_lines(
+            self.discounts,
+            period,
+            asked,
+            grouped,
+            begun=(self.begun, self.fees_begun),
+            plan=self.plan,
+        )
+        if period.end <= self.scenario.until:
+            lines += minimum_lines(self.plan, period, lines)
         self.begun.append(Start(period.start, period.full_start))
         if asked is not None:
             self.fees_begun.append(Start(asked.start, asked.full_start))
@@ -140,7 +153,7 @@ class _Run:
         for fee in self.plan.fees:
             if fee.when == "once" and not asks_once:
                 continue
-            amount = fee_amount(fee, asked, self.timezone, self.plan.currency)
+            amount = self._fee_amount(fee, asked)
             line = Line(
                 fee.kind,
                 fee.name,
@@ -152,19 +165,37 @@ class _Run:
             )
             yield "once" if fee.when == "once" else "fees", line
 
+    def _fee_amount(self, fee: FeeDocument, asked: Period) -> Decimal:
+        """What a fee comes to; where another plan takes over, less what is credited for the rest
+        of what was asked in advance."""
+        before = self.stretch.planned(asked)
+        charged = fee_amount(fee, before, self.timezone, self.plan.currency)
+        if before == asked:
+            return charged
+        return fee_due(
+            fee,
+            FeeRule.REST,
+            charged=charged,
+            before=before,
+            after=asked,
+            timezone=self.timezone,
+            currency=self.plan.currency,
+        )
+
     def _settle_unit(
-        self, unit: Unit, period: Period, *, is_first: bool
+        self, unit: Unit, period: Period
     ) -> tuple[WaterfallResult, list[Line], list[Line]]:
         """The unit's waterfall, the lines of its top-ups, and those of its overage."""
         until = self.scenario.until
         usage = unit.usage_between(period.start, min(period.end, until))
         grants = [*unit.carried, *self._period_grants(unit, period, usage.used)]
-        grants += self._given(unit, period, is_first=is_first)
+        grants += self._given(unit, period)
         bought = self._bought(unit, period)
         grants += (grant for _, grant in bought if grant.effective_at < period.end)
         automatic = self._bought_automatically(unit, period, grants, usage)
         grants += (grant for _, grant in automatic)
-        is_last = period.end == self.last_end
+        grants = self._moved_allowance(unit, period, grants, usage)
+        is_last = period.end == self.last_end and self.stretch.ends_by != "change"
         result = settle(
             grants, usage, period, allowance=unit.allowance, is_last=is_last, as_of=until
         )
@@ -183,8 +214,41 @@ class _Run:
         if unit.rolled_over:
             yield self._period_grant(GrantKind.ROLLOVER, unit, period, unit.rolled_over)
         if unit.allowance is not None:
-            quantity = closing_allowance(unit.allowance, period, self.timezone, used=used)
+            planned = self.stretch.planned(period)
+            if self._is_moved(unit, period):
+                quantity = opening_allowance(unit.allowance, planned, self.timezone)
+            else:
+                quantity = closing_allowance(unit.allowance, period, self.timezone, used=used)
             yield self._period_grant(GrantKind.ALLOWANCE, unit, period, quantity)
+
+    def _is_moved(self, unit: Unit, period: Period) -> bool:
+        """Whether a change of plan, before or after a period, moves its allowance."""
+        return bool(unit.ahead) or self.stretch.is_cut(period)
+
+    def _moved_allowance(
+        self, unit: Unit, period: Period, grants: list[Grant], usage: Usage
+    ) -> list[Grant]:
+        """The grants with what changes of plan make of the allowance: less by what was used ahead
+        of it, and by what a change inside the period leaves of it."""
+        is_moved, ahead = self._is_moved(unit, period), unit.ahead
+        unit.ahead = ZERO
+        if not is_moved:
+            return grants
+        grants = take_back(grants, ahead)
+        end = allowance_at_end(
+            grants,
+            usage,
+            period,
+            allowance=unit.allowance,
+            timezone=self.timezone,
+            places=0,
+            goes_on=self.stretch.is_cut(period),
+        )
+        unit.ahead = end.ahead
+        if end.missing > 0:
+            grown = self._period_grant(GrantKind.ALLOWANCE, unit, period, end.missing)
+            return [*grants, replace(grown, id=f"{grown.id}:end")]
+        return take_back(grants, -end.missing)
 
     def _period_grant(
         self, kind: GrantKind, unit: Unit, period: Period, quantity: Decimal
@@ -196,19 +260,20 @@ class _Run:
             effective_at=period.start,
             expires_at=period.end,
             priority=DEFAULT_PRIORITY[kind],
-            sequence=next(self._made),
+            sequence=next(self.made),
         )
 
-    def _given(self, unit: Unit, period: Period, *, is_first: bool) -> Iterator[Grant]:
-        """Grants of the scenario that take effect in this period, or before the first one."""
+    def _given(self, unit: Unit, period: Period) -> Iterator[Grant]:
+        """Grants of the scenario that take effect in this period, or before it in none."""
+        since, unit.seen_until = unit.seen_until, period.end
         for document in self.scenario.grants:
             grant = self._given_grant(document)
             if document.unit != unit.name or grant.effective_at >= self.scenario.until:
                 continue
             lapsed = grant.expires_at is not None and grant.expires_at <= period.start
-            is_early = is_first and grant.effective_at < period.start and not lapsed
-            if is_early or grant.effective_at in period:
-                yield replace(grant, sequence=next(self._made))
+            is_new = since is None or since <= grant.effective_at
+            if is_new and grant.effective_at < period.end and not lapsed:
+                yield replace(grant, sequence=next(self.made))
 
     def _given_grant(self, document: GrantDocument) -> Grant:
         expires_at = document.expires_at
@@ -239,7 +304,7 @@ class _Run:
     ) -> Grant:
         if starts == "now":
             return self._top_up_grant(name, band, at, period)
-        end = self.scenario.end
+        end = self.stretch.planned_end
         interval = self.plan.period_interval
         following = next_period(period, interval, self.anchor, self.timezone, end)
         if following is None:
@@ -268,7 +333,8 @@ class _Run:
         end nobody knows while usage runs."""
         if unit.allowance is None:
             return grants
-        opening = opening_allowance(unit.allowance, period, self.timezone)
+        planned = self.stretch.planned(period)
+        opening = opening_allowance(unit.allowance, planned, self.timezone)
         return [
             replace(grant, quantity=opening)
             if grant.kind is GrantKind.ALLOWANCE and grant.effective_at == period.start
@@ -284,7 +350,7 @@ class _Run:
             effective_at=quarter_floor(at),
             expires_at=top_up_expiry(band.expires, at, period, self.timezone),
             priority=DEFAULT_PRIORITY[GrantKind.TOP_UP],
-            sequence=next(self._made),
+            sequence=next(self.made),
         )
 
     def _top_up_line(self, band: TopUpDocument) -> Line:
@@ -313,48 +379,6 @@ class _Run:
             cap_amount=overage.cap_amount,
         )
         yield Line("overage", f"Overage: {unit.name}", unit.name, charged, amount)
-
-    def _discount_lines(
-        self, period: Period, asked: Period | None, grouped: Sequence[tuple[Group, Line]]
-    ) -> Iterator[Line]:
-        """What the discounts in force take off what the platform collects in the period."""
-        agreed = [each.discount for each in self.discounts if self._applies(each, period, asked)]
-        charged: dict[Group, Decimal] = defaultdict(Decimal)
-        for group, line in grouped:
-            charged[group] += line.amount if line.collected_by == "platform" else ZERO
-        share = share_of(period, self.timezone)
-        fees_share = None if asked is None else share_of(asked, self.timezone)
-        off = taken_off(agreed, charged, share, self.plan.currency, fees_share=fees_share)
-        for discount, by_group in zip(agreed, off, strict=True):
-            for group, amount in by_group.items():
-                name = f"Discount: {discount.name}"
-                yield Line(
-                    "discount",
-                    name,
-                    None,
-                    ONE,
-                    -amount,
-                    discounts_overage=group == "overage",
-                    in_advance=group == "fees",
-                )
-
-    def _applies(self, agreed: Agreed, period: Period, asked: Period | None) -> bool:
-        if agreed.discount.on != "fees":
-            return agreed.applies(period.start, period.full_start, self.begun)
-        return asked is not None and agreed.applies(asked.start, asked.full_start, self.fees_begun)
-
-    def _minimum_lines(self, period: Period, lines: list[Line]) -> list[Line]:
-        minimum = self.plan.minimum_commitment
-        if minimum is None or period.end > self.scenario.until:
-            return []
-        due = minimum_due(minimum, period, self.timezone, self.plan.currency)
-        counted = (
-            line.amount
-            for line in lines
-            if line.kind in ("overage", "top_up") or line.discounts_overage
-        )
-        missing = minimum_shortfall(due, sum(counted, ZERO))
-        return [Line("minimum", "Minimum commitment", None, ONE, missing)] if missing else []
 
 
 def top_up_expiry(expires: str, at: datetime, period: Period, timezone: str) -> datetime | None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from agencyportal.core.money import format_money, plain
 
 from .scenario import ScenarioDocument
+from .scenario_changes import Stretch
 from .simulation_result import Line, PeriodResult, SimulationResult
 
 USAGE_COLUMNS = ("used", "included", "top-up", "overage", "expired", "rolled over")
@@ -19,12 +20,19 @@ def simulation_table(scenario: ScenarioDocument, result: SimulationResult) -> st
     plan, zone = scenario.plan, ZoneInfo(scenario.plan.timezone or "UTC")
     own = f", allowances by the {plan.period_interval}" if plan.fee_interval else ""
     interval = plan.interval + own
-    blocks = [f"{plan.name} ({plan.currency}, {interval}, {zone.key})"]
+    heading = [f"{plan.name} ({plan.currency}, {interval}, {zone.key})"]
+    heading += (_told(stretch, zone) for stretch in scenario.stretches[1:])
+    blocks = ["\n".join(heading)]
     blocks += [_period_text(period, result.currency, zone) for period in result.periods]
     if not result.periods:
         blocks.append("No period begins before the scenario's `until`.")
     blocks.append(f"Total {format_money(result.total, result.currency)}")
     return "\n\n".join(blocks)
+
+
+def _told(stretch: Stretch, zone: ZoneInfo) -> str:
+    """From when another plan holds, or the same again after a pause."""
+    return f"{stretch.plan.name} from {_date_text(stretch.start, zone)}"
 
 
 def _period_text(result: PeriodResult, currency: str, zone: ZoneInfo) -> str:

@@ -13,13 +13,16 @@ from typing import Any
 
 from agencyportal.core.money import plain
 from agencyportal.core.periods import quarter_floor
-from billing.models import BillingPeriod, GrantUse, PeriodUsage, TopUpBand
+from billing.models import BillingPeriod, Charge, GrantUse, PeriodUsage
 from billing.plan_documents import dump_plan
 from billing.scenario import ScenarioDocument, UsageDocument
+from billing.scenario_changes import ChangeDocument, PauseDocument, begins
 from billing.services.attention import attend
 from billing.services.closing import close_due_periods
 from billing.services.discounts import add_discount, end_discount
 from billing.services.grants import adjust
+from billing.services.pauses import pause
+from billing.services.plan_changes import change_plan
 from billing.services.plans import import_plan
 from billing.services.purchases import buy_on_account
 from billing.services.questions import answer
@@ -59,9 +62,11 @@ def keep_books(scenario: ScenarioDocument, random: Random) -> Comparable:
         )
         if agreed.expires_at is not None:
             end_discount(discount=row, now=scenario.start, expires_at=agreed.expires_at)
-    ensure_periods(subscription=subscription, now=scenario.until)
+    _change(scenario, workspace)
+    for each in workspace.subscriptions.order_by("start", "pk"):
+        ensure_periods(subscription=each, now=scenario.until)
     _give(scenario, workspace)
-    _buy(scenario, workspace, {band.name: band for band in version.top_ups.all()})
+    _buy(scenario, workspace)
     policies = [allowance.overage for allowance in scenario.plan.allowances]
     if any(overage.auto_top_up or overage.ask for overage in policies):
         _live(scenario, workspace)
@@ -117,7 +122,7 @@ def _workspace(scenario: ScenarioDocument) -> Workspace:
         currency=scenario.plan.currency,
         timezone=scenario.plan.timezone or "UTC",
     )
-    for slug in scenario.plan.units:
+    for slug in scenario.units:
         unit = UsageUnit.objects.create(agency=agency, slug=slug, name=slug, plural=f"{slug}s")
         Meter.objects.create(
             unit=unit,
@@ -128,6 +133,20 @@ def _workspace(scenario: ScenarioDocument) -> Workspace:
     return Workspace.objects.create(
         agency=agency, client=client, slug="books", name="Books", cost_payer=CostPayer.AGENCY
     )
+
+
+def _change(scenario: ScenarioDocument, workspace: Workspace) -> None:
+    """What is decided about the subscription, when it takes effect."""
+    steps: list[ChangeDocument | PauseDocument] = [*scenario.changes, *scenario.pauses]
+    for step in sorted(steps, key=begins):
+        at = begins(step)
+        running = workspace.subscriptions.filter(start__lte=at).exclude(end__lte=at).get()
+        if isinstance(step, ChangeDocument):
+            document = dump_plan(step.plan)
+            version = import_plan(agency=workspace.agency, document=document, now=at)
+            change_plan(subscription=running, plan_version=version, when=step.when, now=at)
+        else:
+            pause(subscription=running, at=at, until=step.end, now=at)
 
 
 def _give(scenario: ScenarioDocument, workspace: Workspace) -> None:
@@ -148,12 +167,13 @@ def _give(scenario: ScenarioDocument, workspace: Workspace) -> None:
         )
 
 
-def _buy(scenario: ScenarioDocument, workspace: Workspace, bands: dict[str, TopUpBand]) -> None:
+def _buy(scenario: ScenarioDocument, workspace: Workspace) -> None:
     for number, purchase in enumerate(sorted(scenario.purchases, key=lambda p: p.at)):
         if purchase.at < scenario.until:
+            running = workspace.periods.get(start__lte=purchase.at, end__gt=purchase.at)
             buy_on_account(
                 workspace=workspace,
-                band=bands[purchase.top_up.name],
+                band=running.plan_version.top_ups.get(name=purchase.top_up.name),
                 now=purchase.at,
                 key=f"purchase {number}",
                 starts=purchase.starts,
@@ -214,7 +234,7 @@ def _event(number: int, usage: UsageDocument, scenario: ScenarioDocument) -> Sub
 
 def _closed(period: BillingPeriod) -> dict[str, Any]:
     assert period.state == BillingPeriod.State.CLOSED, period.close_error
-    charges = list(period.charges.select_related("unit"))
+    charges = list(Charge.objects.standing().filter(period=period).select_related("unit"))
     return {
         "start": period.start,
         "end": period.end,

@@ -294,3 +294,91 @@ def scenarios(draw: st.DrawFn) -> dict[str, Any]:
 @given(document=scenarios(), random=st.randoms(use_true_random=False))
 def test_on_whatever_comes(document: dict[str, Any], random: Random) -> None:
     agree(document, random)
+
+
+# --- Changes of plan and pauses ----------------------------------------------------------------
+
+
+def other_plan(name: str) -> dict[str, Any]:
+    """A plan to change to: larger, by the quarter, or of another unit."""
+    plan = scenario(
+        fees=[FEES[0], FEES[1] | {"amount": "99.99"}, FEES[2]],
+        allowance={"included": "500" if name == "growth" else "130", "rollover_max": "25"},
+        usage={},
+    )["plan"]
+    plan |= {"name": name, "interval": "quarter" if name == "quarterly" else "month"}
+    del plan["timezone"]
+    if name == "without page":
+        plan["allowances"] = [plan["allowances"][0] | {"unit": "lead"}]
+        plan["top_ups"] = []
+    return plan
+
+
+def changes(*steps: tuple[str, str, str]) -> list[dict[str, Any]]:
+    return [{"at": f"{at}Z", "plan": other_plan(name), "when": when} for at, name, when in steps]
+
+
+USED = {
+    "2026-01-05": "95",
+    "2026-01-12T23:00:00": "60",
+    "2026-01-20": "40",
+    "2026-02-05": "120",
+    "2026-02-18": "90",
+    "2026-03-05": "300",
+}
+STORIES: dict[str, dict[str, Any]] = {
+    "now": {"changes": changes(("2026-01-16T12:00:00", "growth", "now"))},
+    "with the next period": {"changes": changes(("2026-01-16T12:00:00", "growth", "period_end"))},
+    "to another interval": {"changes": changes(("2026-01-16T12:00:00", "quarterly", "now"))},
+    "to another unit and back": {
+        "changes": changes(
+            ("2026-01-16T12:00:00", "without page", "now"), ("2026-02-10T01:00:00", "growth", "now")
+        )
+    },
+    "twice in a period": {
+        "changes": changes(
+            ("2026-01-11T12:00:00", "growth", "now"), ("2026-01-20T01:00:00", "starter", "now")
+        )
+    },
+    "a pause": {"pauses": [{"from": "2026-01-11T00:00:00Z", "to": "2026-01-21T10:07:00Z"}]},
+    "a pause that lasts": {"pauses": [{"from": "2026-01-15T10:07:00Z", "to": None}]},
+    "a pause over a month": {
+        "pauses": [{"from": "2026-01-20T00:00:00Z", "to": "2026-02-10T00:00:00Z"}]
+    },
+    "a pause after a change": {
+        "changes": changes(("2026-01-11T12:00:00", "growth", "now")),
+        "pauses": [{"from": "2026-01-21T00:00:00Z", "to": "2026-02-04T00:00:00Z"}],
+    },
+    "an end after a change": {
+        "changes": changes(("2026-01-11T12:00:00", "growth", "now")),
+        "end": "2026-01-25T00:00:00Z",
+    },
+    "a change after a trial": {
+        "trial_days": 9,
+        "changes": changes(("2026-01-16T12:00:00", "growth", "now")),
+    },
+}
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
+def test_changes_and_pauses(story: dict[str, Any], zone: str) -> None:
+    document = scenario(
+        usage=USED,
+        plan={"timezone": zone, "minimum_commitment": "20"},
+        allowance={"rollover_max": "30"},
+        fees=FEES,
+        purchases=[{"top_up": "50 pages", "at": "2026-01-10T12:10:00Z"}],
+        grants=[
+            {
+                "id": "sorry",
+                "unit": "page",
+                "quantity": "10",
+                "effective_at": "2026-01-17T00:00:00Z",
+                "expires_at": None,
+            }
+        ],
+    )
+    for usage in document["usage"]:
+        usage["time"] = usage["time"].removesuffix("Z") + "Z"
+    agree(document | story, Random(7))
