@@ -15,7 +15,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
-from django.db import connection
+from django.db import close_old_connections, connection
 
 from agencyportal.environment import Environment, read_environment
 
@@ -272,6 +272,18 @@ def test_sqlite_is_set_up_for_several_processes_and_for_triggers(pragma: str, va
     with connection.cursor() as cursor:
         cursor.execute(f"PRAGMA {pragma}")
         assert cursor.fetchone() == (value,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_keeps_its_connection_from_request_to_request() -> None:
+    connection.close()
+    connection.ensure_connection()
+    before = connection.connection
+
+    close_old_connections()  # as Django does before and after each request
+    connection.ensure_connection()
+
+    assert connection.connection is before
 
 
 def test_documents_are_private_files_without_a_url() -> None:
