@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from agencyportal.core.periods import Period, quarter_floor
 
-from .waterfall import WaterfallResult, edges_within
+from .waterfall import WaterfallResult, edges_within, is_usable
 
 ZERO = Decimal(0)
 
@@ -56,6 +56,21 @@ def capacity_of(
     elif beyond_until is not None:
         since = max(since, beyond_until)
     return Capacity(limit=limit, since=since, until=until)
+
+
+def cover_of(result: WaterfallResult, period: Period) -> Capacity | None:
+    """How far usage can come in the segment of the latest of it, so that credit covers all of the
+    period's; None where credit does not cover it as it is.
+
+    What comes in that segment burns together (`waterfall`), so it matters only how much it is.
+    """
+    if result.overage:
+        return None
+    at = result.buckets[-1][0] if result.buckets else period.start
+    since, until = segment_of(result, period, at)
+    usable = (outcome for outcome in result.grants if is_usable(outcome.grant, at))
+    left = sum((outcome.grant.usable - outcome.consumed for outcome in usable), ZERO)
+    return Capacity(limit=result.used + left, since=since, until=until)
 
 
 def segment_of(result: WaterfallResult, period: Period, now: datetime) -> tuple[datetime, datetime]:

@@ -231,8 +231,8 @@ _WINDOW_COLUMNS: Final = {
 
 
 def _add_to_windows(rows: Sequence[dict[str, Any]]) -> None:
-    """Add to the balance rows. A change outside the time for which `available` was worked out
-    (billing/capacity.py) makes it void."""
+    """Add to the balance rows. A change outside the time for which `available` and `covered` were
+    worked out (billing/capacity.py) makes them void."""
     if not rows:
         return
     if len(rows) > 1 and connection.vendor == "postgresql":
@@ -245,7 +245,9 @@ def _add_to_windows(rows: Sequence[dict[str, Any]]) -> None:
     _execute(
         "UPDATE clients_usagewindow AS w SET used = w.used + d.used, events = w.events + d.events, "
         "available_until = CASE WHEN d.first_at < w.available_since "
-        "OR d.last_at >= w.available_until THEN NULL ELSE w.available_until END "
+        "OR d.last_at >= w.available_until THEN NULL ELSE w.available_until END, "
+        "covered_until = CASE WHEN d.first_at < w.covered_since "
+        "OR d.last_at >= w.covered_until THEN NULL ELSE w.covered_until END "
         f"FROM {_rows(_WINDOW_COLUMNS)} WHERE w.id = d.id",
         [],
         rows,

@@ -50,12 +50,14 @@ def hold(
     quantity: Decimal,
     cost: Decimal | None,
     spend: Callable[[], Decimal] | None,
+    covered: Callable[[], bool] = lambda: False,
     now: dt.datetime,
 ) -> Decimal:
     """Hold units and money against every cap over a workspace; returns the overage that is held.
 
     ``cost`` None: not known; then a cost cap must have something left. ``spend`` says what the
     units would add to overage once all balances are locked; None: their overage is not charged.
+    ``covered`` says whether credit is known to cover them and all that is held of their unit.
     Call it with the workspace held and the window taken.
 
     Raises NotAdmittedError at the first cap that does not allow it: roll back. Raises
@@ -68,7 +70,8 @@ def hold(
     rows = list(CapBalance.objects.over(workspace).filter(mine, month=month).in_lock_order())
     _require(workspace, limits, rows, month)
     overage = ZERO
-    if spend is not None and any(row.kind == CapKind.SPEND for row in rows):
+    has_spend = spend is not None and any(row.kind == CapKind.SPEND for row in rows)
+    if spend is not None and has_spend and not covered():
         lock_balances(workspace, [month])
         overage = spend()
         # With the workspace's own balance, which may have been made just now.

@@ -224,6 +224,7 @@ def _admit(
                 quantity=wanted.quantity,
                 cost=wanted.cost,
                 spend=lambda: _more_overage(wanted, month),
+                covered=lambda: spend.is_covered(window, wanted.now),
                 now=wanted.now,
             )
             return _hold(window, wanted, overage)

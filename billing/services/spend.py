@@ -8,32 +8,40 @@ its client and its agency. Whoever changes what overage costs looks again, in it
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F, Sum
+from django.db.models import Exists, F, OuterRef, Sum
 
-from billing.models import BillingPeriod, Charge, LineKind, PeriodUsage
+from agencyportal.core.money import BIGINT_MAX, unscaled
+from billing.capacity import Capacity, cover_of
+from billing.models import BillingPeriod, Charge, LineKind, PeriodUsage, Reservation
 from billing.selectors.balances import Balance, Held, open_balances
 from billing.selectors.cap_balances import Balance as OwnBalance
 from billing.selectors.caps import limits_over
 from clients.caps import month_of, starts_within
-from clients.models import CapBalance, CapKind, CapLevel, Workspace
+from clients.metering import PLACES
+from clients.models import CapBalance, CapKind, CapLevel, UsageWindow, Workspace
 from clients.services import windows
 
 from .cap_holding import add_spend, lock_balances
 from .overage import MarginRules, price_overage
 
 ZERO: Final = Decimal(0)
+MOST: Final = unscaled(BIGINT_MAX, PLACES)
+"""As much as a window can count."""
 
 
-def look(*, workspace: Workspace, months: Iterable[dt.date]) -> None:
+def look(
+    *, workspace: Workspace, months: Iterable[dt.date], window_ids: Collection[int] = ()
+) -> None:
     """Work out again what a workspace is charged in some months, and count what has changed.
 
     Does nothing where no spend cap is set over it. Call it in a transaction with the workspace
-    held; reads ``workspace.client``.
+    held; reads ``workspace.client``. In ``window_ids``, which are locked, it writes down how far
+    credit covers usage, so that recording need not look again before.
     """
     wanted = sorted(set(months))
     locked = lock_balances(workspace, wanted)  # of all months at once, as recorders lock them
@@ -42,12 +50,32 @@ def look(*, workspace: Workspace, months: Iterable[dt.date]) -> None:
         if rows:
             own = own_balance(workspace, month)
             others = [row.pk for row in rows if row.level != CapLevel.WORKSPACE]
-            changed = spend_of(workspace, month) - own.spend_used
+            charged, open_units = _charged(workspace, month)
+            changed = charged - own.spend_used
             if changed:
                 mine = CapBalance.objects.filter(
                     pk__in=[own.pk, *others], currency=workspace.client.currency
                 )
                 mine.update(spend_used=F("spend_used") + changed)
+            for balance in open_units if window_ids else ():
+                _note_cover(balance, window_ids)
+
+
+def _note_cover(balance: Balance, window_ids: Collection[int]) -> None:
+    cover = cover_of(balance.result, balance.bounds)
+    if not _may_be_charged(balance):
+        cover = Capacity(limit=MOST, since=balance.period.start, until=balance.period.end)
+    if cover is not None:
+        UsageWindow.objects.filter(
+            pk__in=window_ids,
+            workspace_id=balance.period.workspace_id,
+            unit_id=balance.unit.pk,
+            start=balance.period.start,
+        ).update(covered=cover.limit, covered_since=cover.since, covered_until=cover.until)
+
+
+def _may_be_charged(balance: Balance) -> bool:
+    return balance.allowance is not None and balance.allowance.overage.is_charged
 
 
 def prepare(balance: OwnBalance) -> None:
@@ -122,11 +150,38 @@ def buy(
     look(workspace=workspace, months=[month])  # credit may cover what was overage
 
 
+def is_covered(window: UsageWindow, now: dt.datetime) -> bool:
+    """Whether credit is known to cover what is used and held of a unit, all of what is held being
+    of the same segment as ``now``. Then none of it is charged, nor does it change what anything
+    else is. Call it with the workspace held, after a reservation was taken from the window."""
+    covers = UsageWindow.objects.filter(
+        pk=window.pk,
+        covered_since__lte=now,
+        covered_until__gt=now,
+        covered__gte=F("used") + F("reserved"),
+    )
+    mine = UsageWindow.objects.filter(workspace=window.workspace_id, unit=window.unit_id)
+    held_before = Reservation.objects.open().filter(
+        workspace=window.workspace_id,
+        unit=window.unit_id,
+        reserved_at__lt=OuterRef("covered_since"),
+    )
+    used_later = mine.filter(start__gt=window.start, events__gt=0)
+    return covers.filter(~Exists(held_before), ~Exists(used_later)).exists()
+
+
 def spend_of(workspace: Workspace, month: dt.date, held: Held | None = None) -> Decimal:
     """Overage and top-ups of a workspace's periods of a month, net, in the client's currency.
 
     Closed ones as they were charged; open ones as they would be if they closed now.
     """
+    return _charged(workspace, month, held)[0]
+
+
+def _charged(
+    workspace: Workspace, month: dt.date, held: Held | None = None
+) -> tuple[Decimal, list[Balance]]:
+    """What a workspace is charged in a month, and the units of its open periods."""
     first, last = starts_within(month)
     periods = list(
         BillingPeriod.objects.filter(
@@ -143,11 +198,11 @@ def spend_of(workspace: Workspace, month: dt.date, held: Held | None = None) -> 
     )
     ids = {period.pk for period in periods if period.state != BillingPeriod.State.CLOSED}
     if not ids:
-        return total
+        return total, []
     rules = MarginRules(periods)
-    for balances in open_balances(workspace=workspace, until=last, held=held):
-        total += sum((_price(b, rules) for b in balances if b.period.pk in ids), ZERO)
-    return total
+    settled = open_balances(workspace=workspace, until=last, held=held)
+    mine = [balance for each in settled for balance in each if balance.period.pk in ids]
+    return total + sum((_price(balance, rules) for balance in mine), ZERO), mine
 
 
 def _price(balance: Balance, rules: MarginRules) -> Decimal:

@@ -155,6 +155,19 @@ class UsageWindow(models.Model):
         null=True, help_text="What `used` was when billing last looked; null: look again."
     )
 
+    covered = QuantityField(
+        null=True,
+        help_text="While `used` comes to no more, none of it is charged; null: not worked out.",
+    )
+    covered_since = models.DateTimeField(
+        null=True,
+        help_text="`covered` counts on no usage from before this instant changing.",
+    )
+    covered_until = models.DateTimeField(
+        null=True,
+        help_text="`covered` is about usage before this instant. Null: work it out again.",
+    )
+
     objects = UsageWindowQuerySet.as_manager()
 
     class Meta:

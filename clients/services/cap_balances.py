@@ -12,7 +12,7 @@ from collections.abc import Collection
 from decimal import Decimal
 from typing import Final
 
-from django.db.models import F
+from django.db.models import Case, F, Q, When
 
 from agencyportal.core.money import unscaled
 from clients import costing, metering
@@ -23,16 +23,23 @@ from clients.tally import Tally
 from .listeners import spend_changed
 
 ZERO: Final = Decimal(0)
+_COVERED: Final = Q(covered_until__isnull=False, used__lte=F("covered"))
 
 
-def count(workspace: Workspace, tally: Tally, *, sign: int = 1) -> None:
+def count(workspace: Workspace, tally: Tally, *, sign: int = 1, alone: bool = True) -> None:
     """Add what was just counted to the balances of the caps over a workspace; with a ``sign`` of
-    -1, take away what was just taken off the sums. Call it with the windows locked."""
-    units, costs = _changes(tally, sign)
+    -1, take away what was just taken off the sums. Call it with the windows locked.
+
+    What usage is charged is worked out again where credit is not known to cover it. ``alone``:
+    with the workspace held alone, so that credit may still change in the same transaction, and
+    nobody writes down how far it covers usage.
+    """
+    units, costs, uncovered = _changes(tally, sign)
     months = {month for _, month in units}
+    spends = Q(kind=CapKind.SPEND)
     rows = list(
         CapBalance.objects.over(workspace)
-        .filter(month__in=months)
+        .filter(~spends | Q(month__in=uncovered), month__in=months)
         .select_for_update(of=("self",), no_key=True)
         .in_lock_order()
     )
@@ -45,7 +52,8 @@ def count(workspace: Workspace, tally: Tally, *, sign: int = 1) -> None:
         elif row.kind == CapKind.COST and row.currency == currency and costs[row.month]:
             mine.update(cost_used=F("cost_used") + costs[row.month])
     if spent := sorted({row.month for row in rows if row.kind == CapKind.SPEND}):
-        spend_changed(workspace, spent)
+        counted = tally.windows.keys() | tally.costs.keys()
+        spend_changed(workspace, spent, frozenset() if alone else frozenset(counted))
 
 
 def lock_over(workspaces: Collection[Workspace]) -> None:
@@ -60,14 +68,20 @@ def lock_over(workspaces: Collection[Workspace]) -> None:
 
 def _changes(
     tally: Tally, sign: int
-) -> tuple[dict[tuple[int | None, dt.date], Decimal], dict[dt.date, Decimal]]:
-    """Units by unit and month, and cost by month."""
+) -> tuple[dict[tuple[int | None, dt.date], Decimal], dict[dt.date, Decimal], set[dt.date]]:
+    """Units by unit and month, and cost by month; the months in which something that changed may
+    be charged."""
     units: dict[tuple[int | None, dt.date], Decimal] = defaultdict(Decimal)
     costs: dict[dt.date, Decimal] = defaultdict(Decimal)
+    uncovered: set[dt.date] = set()
     windows = UsageWindow.objects.filter(pk__in=tally.windows.keys() | tally.costs.keys())
-    for pk, unit_id, start in windows.values_list("pk", "unit_id", "start"):
+    is_covered = Case(When(_COVERED, then=True), default=False)
+    rows = windows.values_list("pk", "unit_id", "start", is_covered)
+    for pk, unit_id, start, covers in rows:
         month = month_of(start)
+        if not covers:
+            uncovered.add(month)
         used = tally.windows[pk].used if pk in tally.windows else 0
         units[unit_id, month] += sign * unscaled(used, metering.PLACES)
         costs[month] += sign * unscaled(tally.costs.get(pk, 0), costing.PLACES)
-    return units, costs
+    return units, costs, uncovered

@@ -12,6 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
+from django.db.models import Q
+
 from agencyportal.core.money import scaled
 from agencyportal.core.prepared import PreparedQuery
 from clients import metering, record_sql
@@ -41,7 +43,8 @@ class Windows:
 
     @classmethod
     def load(cls, workspace: Workspace, first: datetime, last: datetime) -> Windows:
-        """The windows that touch ``[first, last]``."""
+        """The windows that touch ``[first, last]``, and those after them that something is counted
+        in already, by whatever clock."""
         found = _WINDOWS.rows(workspace=workspace.pk, first=first, last=last)
         watched = [pk for _, _, _, pk, _, attention_at in found if attention_at is not None]
         return cls((row[:5] for row in found), watched)
@@ -66,8 +69,8 @@ class Windows:
 
 _WINDOWS: Final = PreparedQuery[tuple[int, datetime, datetime, int, str, Decimal | None]](
     lambda slots: UsageWindow.objects.filter(
+        Q(start__lte=slots.instant("last")) | Q(events__gt=0),
         workspace=slots.number("workspace"),
-        start__lte=slots.instant("last"),
         end__gt=slots.instant("first"),
     ).values_list("unit_id", "start", "end", "pk", "timezone", "attention_at")
 )
@@ -80,10 +83,11 @@ def count_events(
     *,
     plain: Sequence[Gathered] = (),
     is_capped: bool,
+    alone: bool = False,
 ) -> None:
     """Add newly counted events to the subjects, rollups and windows of their workspace, and where
     it ``is_capped`` to the balances of the caps over it. ``plain``: those that are of no subject,
-    gathered by what they count in.
+    gathered by what they count in. ``alone``: with the workspace held alone.
 
     A change in one of ``windows`` voids what is available in the later ones, since what a period
     leaves is what the next one opens with.
@@ -104,7 +108,7 @@ def count_events(
                 tally.void(later)
     record_sql.add_to_rollups(workspace.pk, tally)
     if is_capped:
-        cap_balances.count(workspace, tally)
+        cap_balances.count(workspace, tally, alone=alone)
 
 
 def _count_subjects(tally: Tally, earliest: Mapping[tuple[int, str], CountedEvent]) -> None:

@@ -7,7 +7,7 @@ somebody above, and `RECORDING_TELLS` names the functions.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,9 +18,12 @@ from django.utils.module_loading import import_string
 from clients.models import UsageWindow, Workspace
 
 
-def spend_changed(workspace: Workspace, months: Sequence[dt.date]) -> None:
-    """Inside the transaction: usage of a workspace over which a spend cap is set was counted."""
-    _listener("spend")(workspace=workspace, months=months)
+def spend_changed(
+    workspace: Workspace, months: Sequence[dt.date], window_ids: Collection[int]
+) -> None:
+    """Inside the transaction: usage of a workspace over which a spend cap is set was counted, in
+    windows that are locked; how far credit covers it may be written down in ``window_ids``."""
+    _listener("spend")(workspace=workspace, months=months, window_ids=window_ids)
 
 
 def call_attention(workspace: Workspace, window_ids: Sequence[int], now: dt.datetime) -> None:

@@ -51,8 +51,9 @@ def lock_workspaces(
 
     In the order of their ids, whoever locks several. Recording waits meanwhile, and this waits
     for recording. Take it before any other lock. Who holds workspaces may give credit, open and
-    close periods, move usage: so what is available in their windows is void, unless the caller
-    ``changes_credit`` in no way. Raises TransactionManagementError outside a transaction.
+    close periods, move usage: so what is available in their windows, and how far credit covers
+    their usage, is void, unless the caller ``changes_credit`` in no way. Raises
+    TransactionManagementError outside a transaction.
     """
     workspaces = Workspace.objects.select_related("client").select_for_update(of=("self",))
     if not transaction.get_connection(workspaces.db).in_atomic_block:
@@ -62,8 +63,9 @@ def lock_workspaces(
     locked = list(workspaces.filter(pk__in=ids).order_by("pk"))
     if changes_credit:
         known = Q(available_until__isnull=False) | Q(watched__isnull=False)
+        known |= Q(covered_until__isnull=False)
         windows = UsageWindow.objects.filter(known, workspace_id__in=ids)
-        windows.update(available_until=None, watched=None)
+        windows.update(available_until=None, watched=None, covered_until=None)
     return locked
 
 
@@ -211,7 +213,7 @@ def _count_earlier_reports(windows: Sequence[UsageWindow]) -> None:
     cap_balances.lock_over([window.workspace for window in waiting])
     for window in waiting:
         count_what_came_before(window.workspace, window)
-        window.refresh_from_db(fields=("used", "events", "available_until"))
+        window.refresh_from_db(fields=("used", "events", "available_until", "covered_until"))
 
 
 def count_what_came_before(workspace: Workspace, window: UsageWindow) -> None:
@@ -235,7 +237,7 @@ def count_what_came_before(workspace: Workspace, window: UsageWindow) -> None:
             counted_event(event, window.pk, corrected.get(event.pk, event.quantity))
             for event in chunk
         ]
-        count_events(workspace, counted, Windows.of([window]), is_capped=is_capped)
+        count_events(workspace, counted, Windows.of([window]), is_capped=is_capped, alone=True)
 
 
 def counted_event(event: UsageEvent, window_id: int, quantity: Decimal) -> CountedEvent:
