@@ -14,6 +14,7 @@ from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline, extend
 from agencyportal.core.admin_columns import money, told
 from agencyportal.core.admin_dialogs import Dialog, DialogForm
 from agencyportal.core.admin_filters import ChoiceFilter
+from agencyportal.core.form_fields import WholeNumberFormField
 from agencyportal.core.powers import Power
 from billing.dunning import DunningError, Schedule, Step, refuse_unfit
 from billing.models import (
@@ -79,8 +80,8 @@ class ScheduleForm(DialogForm):
         required=False,
         help_text="0 is the due date. Only of clients that have consented; others are reminded.",
     )
-    final_on = forms.IntegerField(label="Last notice on day", required=False)
-    ends_on = forms.IntegerField(label="The end, on day")
+    final_on = WholeNumberFormField(label="Last notice on day", required=False)
+    ends_on = WholeNumberFormField(label="The end, on day")
     policy = forms.ChoiceField(label="At the end", choices=DunningSchedule.Policy.choices)
 
 

@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline
 from agencyportal.core.admin_columns import told
 from agencyportal.core.admin_dialogs import Dialog, DialogForm, link
+from agencyportal.core.form_fields import JsonListField
 from agencyportal.core.powers import Power
 from clients.models import Meter, UnitTemplate, UsageUnit
 from clients.services.units import change_meter
@@ -44,13 +46,13 @@ class ChangeMeterForm(DialogForm):
     property_name = forms.CharField(
         required=False, max_length=100, help_text="What a sum adds: its name in `properties`."
     )
-    filters = forms.JSONField(
+    filters = JsonListField(
         required=False,
         initial=list,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text='Only these events count, as [{"field": "model", "op": "eq", "value": "…"}].',
     )
-    weights = forms.JSONField(
+    weights = JsonListField(
         required=False,
         initial=list,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
@@ -61,6 +63,14 @@ class ChangeMeterForm(DialogForm):
         widget=forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"}),
         help_text="In the agency's time zone. What happened before stays as it was counted.",
     )
+
+    def clean_effective_from(self) -> dt.datetime:
+        """In UTC; the calendar's own ends are instants in some zones only."""
+        given: dt.datetime = self.cleaned_data["effective_from"]
+        try:
+            return given.astimezone(dt.UTC)
+        except OverflowError:
+            raise ValidationError("Choose a time that there is.") from None
 
 
 class ChangeMeter(Dialog):
@@ -94,7 +104,7 @@ class ChangeMeter(Dialog):
             property_name=given["property_name"],
             filters=given["filters"] or [],
             weights=given["weights"] or [],
-            effective_from=given["effective_from"].astimezone(dt.UTC),
+            effective_from=given["effective_from"],
             now=self.now,
             created_by=self.user,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -13,6 +13,9 @@ from agencyportal.core.locks import lock_row
 from clients.metering import MeterError, read_rules
 from clients.models import Agency, Meter, UnitTemplate, UsageUnit, User
 from clients.submission import MAX_AHEAD
+
+MOST_AHEAD: Final = dt.timedelta(days=10 * 366)
+"""How far ahead a meter can change; until then it can change no more."""
 
 
 @transaction.atomic
@@ -77,7 +80,8 @@ def change_meter(
     """Count the unit differently from ``effective_from`` on, as the next version of its meter.
 
     The date lies further ahead than any event accepted so far, or how an event counts would
-    depend on when it arrived. Locks the unit's row. Raises ValidationError.
+    depend on when it arrived, and not so far that nobody could change it again. The same change
+    again is the version that is there. Locks the unit's row. Raises ValidationError.
     """
     if effective_from <= now + MAX_AHEAD:
         minutes = int(MAX_AHEAD.total_seconds() // 60)
@@ -87,11 +91,19 @@ def change_meter(
                 "to then may have been counted already, and stay as they were counted."
             }
         )
+    if effective_from > now + MOST_AHEAD:
+        years = MOST_AHEAD.days // 366
+        raise ValidationError({"effective_from": f"Choose a time within {years} years."})
     lock_row(UsageUnit.objects.filter(pk=unit.pk))
     last = unit.meters.latest("version")
+    definition = (aggregation, property_name, list(filters), list(weights), effective_from)
+    known = (last.aggregation, last.property_name, last.filters, last.weights, last.effective_from)
+    if definition == known:
+        return last
     if effective_from <= last.effective_from:
+        starts = f"{last.effective_from.astimezone(dt.UTC):%-d %B %Y, %H:%M} UTC"
         raise ValidationError(
-            {"effective_from": f"Version {last.version} starts at {last.effective_from}: later."}
+            {"effective_from": f"Version {last.version} starts on {starts}; choose a later time."}
         )
     return _add_meter(
         unit,

@@ -78,6 +78,49 @@ def test_what_makes_no_sense_is_refused_at_its_field(as_manager, dialog, given, 
     assert Meter.objects.count() == 1
 
 
+@pytest.mark.parametrize("field", ["filters", "weights"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "NaN",
+        "[NaN]",
+        "1",
+        '"x"',
+        '{"a": 1}',
+        "9" * 5_000,
+        "[" + "9" * 5_000 + "]",
+        '["\\ud800"]',
+        '["\\u0000"]',
+        '[{"when": [], "multiply": 1e400}]',
+    ],
+)
+def test_what_is_no_list_that_can_be_stored_is_refused(
+    as_manager, dialog, conversation, field, text
+):
+    response = as_manager.post(dialog, form(**{field: text}))
+
+    assert list(response.context["form"].errors) == [field]
+    assert conversation.meters.count() == 1
+
+
+def test_the_same_change_sent_twice_is_one_version(as_manager, dialog, conversation):
+    sent = form()
+
+    assert as_manager.post(dialog, sent).status_code == 302
+    assert as_manager.post(dialog, sent).status_code == 302
+
+    assert conversation.meters.count() == 2
+
+
+@pytest.mark.parametrize("year", ["0001-01-01", "9999-12-31", "2099-01-01"])
+def test_a_meter_changes_at_a_time_that_comes(as_manager, dialog, conversation, year):
+    response = as_manager.post(dialog, form(effective_from=f"{year}T23:59"))
+
+    assert list(response.context["form"].errors) == ["effective_from"]
+    assert conversation.meters.count() == 1
+
+
 def test_a_viewer_may_try_and_not_change(as_viewer, bench, dialog):
     assert as_viewer.get(bench).status_code == 200
     assert as_viewer.post(dialog, form()).status_code == 403
