@@ -37,6 +37,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "expire-reservations": _every(15, "billing.tasks.tick_expire_reservations"),
     "follow-policies": _every(15, "billing.tasks.tick_policies"),
+    "buy-automatically": _every(15, "billing.tasks.tick_automatic_top_ups"),
     "move-to-versions": _every(60, "billing.tasks.tick_upgrades"),
     "announce-trial-ends": _every(900, "billing.tasks.tick_trials"),
     "raise-alerts": _every(60, "billing.tasks.tick_alerts"),

@@ -97,3 +97,11 @@ protect("billing.OverageAnswer")
 protect("billing.ChargeConsent")
 protect("billing.DunningSchedule")
 protect("billing.DunningEntry")
+
+# What a client agreed to have bought automatically, what was decided about it, and what it set off.
+protect("billing.TopUpConsent")
+protect("billing.AutomaticTopUpEvent")
+protect(
+    "billing.AutomaticPurchase",
+    mutable=("state", "is_counted", "purchase", "failure", "failure_code", "ended_at"),
+)

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from billing.services.alerts import check_alerts
 from billing.services.attention import attend_all
+from billing.services.automatic_buying import look_at_all
 from billing.services.closing import close_due_periods
 from billing.services.dunning import dun_due_invoices
 from billing.services.invoice_checkouts import look_at_open_checkouts
@@ -33,6 +34,7 @@ from billing.services.upgrades import work_on_all
 from billing.services.webhook_delivery import deliver_due
 from billing.services.webhooks import announce
 
+AUTOMATIC_TOP_UPS: Final = 200
 CLOSINGS: Final = 1000
 DOCUMENTS: Final = 100
 DUNNINGS: Final = 200
@@ -113,6 +115,12 @@ def tick_policies() -> int:
     now = timezone.now()
     time_out(now=now, limit=WORKSPACES)
     return attend_all(now=now, limit=WORKSPACES)
+
+
+@shared_task
+def tick_automatic_top_ups() -> int:
+    """Buy what clients have bought automatically and usage calls for."""
+    return look_at_all(now=timezone.now(), limit=AUTOMATIC_TOP_UPS)
 
 
 @shared_task

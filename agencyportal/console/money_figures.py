@@ -6,7 +6,7 @@ from django.http import HttpRequest
 
 from agencyportal.core.admin_dialogs import list_url
 from agencyportal.core.admin_filters import visible
-from billing.models import InvoiceCheckout, StripeEvent, Suspension, TopUpOrder
+from billing.models import AutomaticTopUp, InvoiceCheckout, StripeEvent, Suspension, TopUpOrder
 
 from .figures import Figure
 
@@ -18,6 +18,7 @@ def money_figures(request: HttpRequest) -> list[Figure]:
         _orders(request),
         _checkouts(request),
         _suspensions(request),
+        _automatic(request),
     ]
 
 
@@ -67,4 +68,17 @@ def _stripe_events(request: HttpRequest) -> Figure:
         "given up; each says why, and can be done again",
         level="danger" if count else "",
         icon="credit_card_off",
+    )
+
+
+def _automatic(request: HttpRequest) -> Figure:
+    stopped = AutomaticTopUp.State.STOPPED
+    count = visible(request, AutomaticTopUp).filter(state=stopped).count()
+    return Figure(
+        "Automatic top-ups stopped",
+        str(count),
+        list_url(AutomaticTopUp, state__exact=stopped.value),
+        "each says why; the client's admins have it go on",
+        level="warning" if count else "",
+        icon="pause_circle",
     )

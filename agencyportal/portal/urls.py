@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from agencyportal.portal.brand import brand
 from agencyportal.portal.views import (
     alerts,
+    automatic,
     caps,
     card,
     credit_notes,
@@ -20,6 +21,7 @@ from agencyportal.portal.views import (
 
 app_name = "portal"
 
+AUTOMATIC = "automatic/<int:workspace_id>/<int:unit_id>/"
 OFFER = "top-ups/<int:workspace_id>/<int:band_id>/"
 
 client_pages = [
@@ -42,6 +44,13 @@ client_pages = [
     ),
     path("orders/<int:order_id>/", orders.order_page, name="order"),
     path("orders/<int:order_id>/cancel/", orders.cancel, name="order_cancel"),
+    path("orders/<int:order_id>/confirm/", orders.confirm, name="order_confirm"),
+    path("automatic/", automatic.automatic, name="automatic"),
+    path(AUTOMATIC, automatic.automatic_one, name="automatic_one"),
+    path(f"{AUTOMATIC}terms/", automatic.terms, name="automatic_terms"),
+    path(f"{AUTOMATIC}on/", automatic.consent, name="automatic_on"),
+    path(f"{AUTOMATIC}off/", automatic.off, name="automatic_off"),
+    path(f"{AUTOMATIC}resume/", automatic.go_on, name="automatic_resume"),
     path("card/", card.card, name="card"),
     path("card/change/", card.change, name="card_change"),
     path("card/saved/", card.saved, name="card_saved"),

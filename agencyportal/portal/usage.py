@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from agencyportal.core.periods import local_date
 from agencyportal.portal import charts, selectors
+from agencyportal.portal.automatic import AutomaticRow, rows_by_unit
 from agencyportal.portal.caps import caps_on, stops_at
 from agencyportal.portal.forecast import best_band, is_near
 from agencyportal.portal.offers import Offer
@@ -81,6 +82,7 @@ class UnitCard:
     policy: str
     asking: str
     stops: str
+    automatic: AutomaticRow | None
     estimate: str
     meter: SafeString
     meter_words: str
@@ -118,6 +120,7 @@ def workspace_cards(
     allowances = selectors.allowances(versions)
     bands = selectors.bands_on_sale(versions)
     held = selectors.units_held([row.pk for row in workspaces], visit.now)
+    automatic = rows_by_unit(visit)
     labels = selectors.labels({balance.period.workspace_id: _span(balance) for balance in every})
     result = []
     for workspace in workspaces:
@@ -135,6 +138,7 @@ def workspace_cards(
                 held=held.get((workspace.pk, balance.unit.pk), ZERO),
                 labels=labels.get((workspace.pk, balance.unit.pk), []),
                 caps=caps_on(caps, workspace, balance.unit),
+                automatic=automatic.get((workspace.pk, balance.unit.pk)),
             ).card()
             for balance in found[workspace.pk]
         ]
@@ -174,12 +178,13 @@ class _Unit:
         held: Decimal,
         labels: Sequence[LabelSum],
         caps: Sequence[CapUse],
+        automatic: AutomaticRow | None,
     ) -> None:
         self.visit, self.writing = visit, visit.writing
         self.workspace, self.balance, self.unit = workspace, balance, balance.unit
         self.period, self.result = balance.period, balance.result
         self.allowance, self.held, self.labels = allowance, held, labels
-        self.caps = caps
+        self.caps, self.automatic = caps, automatic
         self.first, self.last = _span(balance)
         self.granted = balance.granted
         self.top_ups = balance.granted_as({GrantKind.TOP_UP})
@@ -215,6 +220,7 @@ class _Unit:
             policy=self._policy(),
             asking=how_it_stands(self.balance.asking(self.visit.now)),
             stops=stops_at(self.visit, self.caps),
+            automatic=self.automatic,
             estimate=self._estimate(coming),
             meter=_svg(
                 charts.meter(

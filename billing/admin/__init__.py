@@ -2,6 +2,7 @@
 
 from . import (
     alerts,
+    automatic_top_ups,
     balances,
     caps,
     credit_notes,
@@ -35,6 +36,7 @@ from . import (
 
 __all__ = [
     "alerts",
+    "automatic_top_ups",
     "balances",
     "caps",
     "credit_notes",

@@ -17,8 +17,7 @@ from agencyportal.core.powers import Power
 from billing.models import TopUpOrder
 from billing.refusals import RefusedError
 from billing.services.order_fulfilment import move_to_balance
-from billing.services.stripe_attempts import close_without_payment
-from billing.services.top_up_orders import look_at_order, take_payment
+from billing.services.top_up_orders import close_without_payment, look_at_order, take_payment
 from billing.stripe_gateway import GatewayError
 
 from .dialogs import BillingDialog
@@ -123,7 +122,7 @@ class NothingPaid(OrderDialog):
         return "Ends the trouble. Look for the order's number in Stripe's dashboard first."
 
     def act(self, form: DialogForm) -> str:  # noqa: ARG002
-        close_without_payment(self.row)
+        close_without_payment(order=self.row, now=self.now)
         return "The order is closed without a payment."
 
 

@@ -1,6 +1,13 @@
 """What clients pay: plans, subscriptions, periods, credit, charges, invoices, payments."""
 
 from .alerts import Alert, AlertCrossing, AlertKind, AlertRule, AlertsRead
+from .automatic_top_ups import (
+    AutomaticPurchase,
+    AutomaticTopUp,
+    AutomaticTopUpEvent,
+    AutomaticTopUpMonth,
+    TopUpConsent,
+)
 from .balance import BalanceEntry, ClientBalance
 from .caps import Cap
 from .credit_notes import CreditNote, CreditNoteDocument, CreditNoteLine, CreditNoteTax
@@ -54,6 +61,10 @@ __all__ = [
     "AlertKind",
     "AlertRule",
     "AlertsRead",
+    "AutomaticPurchase",
+    "AutomaticTopUp",
+    "AutomaticTopUpEvent",
+    "AutomaticTopUpMonth",
     "BalanceEntry",
     "BillingPeriod",
     "Cap",
@@ -111,6 +122,7 @@ __all__ = [
     "TaxExemption",
     "TaxRate",
     "TopUpBand",
+    "TopUpConsent",
     "TopUpOrder",
     "TopUpPurchase",
     "TopUpRequest",

@@ -84,3 +84,14 @@ class TopUpOrder(PaymentAttempt):
     @property
     def begun_at(self) -> dt.datetime:
         return self.ordered_at
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was not paid, and nothing is asked for any more."""
+        return self.state in (self.State.FAILED, self.State.EXPIRED, self.State.CANCELLED)
+
+    @property
+    def waits_for_holder(self) -> bool:
+        """Whether the card was charged while nobody was there, and its bank asks for them."""
+        is_asked = self.state == self.State.PENDING and self.session_id is None
+        return is_asked and self.intent_id is not None and not self.pay_url

@@ -33,6 +33,7 @@ from billing.stripe_gateway import Intent
 from clients.models import Platform, User, Workspace
 from clients.services import windows
 
+from . import automatic_outcomes as outcomes
 from .caps import make_ready
 from .client_balance import enter, lock_balance
 from .drafting import CHARGE_PARTS, price_drafts, write_lines
@@ -42,6 +43,11 @@ from .stripe_attempts import note_trouble
 
 TO_BALANCE: Final = gettext_noop(
     "The package had changed when the payment came; the money is on your balance."
+)
+
+OVER_MAXIMUM: Final = gettext_noop(
+    "It was paid after it had ended, and its month has no room for it; the money is on your "
+    "balance."
 )
 
 _logger = logging.getLogger(__name__)
@@ -68,18 +74,20 @@ def fulfil(*, order_id: int, intent: Intent, now: dt.datetime) -> TopUpOrder:
 
 @transaction.atomic
 def _fulfil(order_id: int, intent: Intent, now: dt.datetime) -> TopUpOrder:
-    """Locks the order, then its workspace, the balances of caps, the client's balance and the
-    series of invoices."""
+    """Locks the order, then its workspace, the automatic top-up that set it off, the balances of
+    caps, the client's balance and the series of invoices."""
     order = lock_row(TopUpOrder.objects.filter(pk=order_id))
     if order.state == TopUpOrder.State.PAID and not order.trouble:
         return order
     _refuse_mismatch(order, intent)
     make_ready(workspace=order.workspace, now=now)
     workspace = windows.lock_workspace(order.workspace_id)
-    period = _period_to_grant_in(workspace, order, now)
+    has_room = outcomes.may_grant(order)
+    period = _period_to_grant_in(workspace, order, now) if has_room else None
     if period is None:
         _give_to_balance(order, now, by=None)
-        return _settle(order, intent, now, failure=TO_BALANCE)
+        outcomes.note_kept(order, now)
+        return _settle(order, intent, now, failure=TO_BALANCE if has_room else OVER_MAXIMUM)
     purchase = book(
         workspace,
         order.band,
@@ -92,6 +100,7 @@ def _fulfil(order_id: int, intent: Intent, now: dt.datetime) -> TopUpOrder:
         is_paid=True,
     )
     _invoice(order, purchase, intent, now)
+    outcomes.note_bought(order, purchase, now)
     return _settle(order, intent, now, purchase=purchase)
 
 
@@ -107,6 +116,7 @@ def move_to_balance(*, order: TopUpOrder, moved_by: User | None, now: dt.datetim
     entry = _give_to_balance(locked, now, by=moved_by)
     locked.trouble, locked.failure = "", TO_BALANCE
     locked.save(update_fields=["trouble", "failure"])
+    outcomes.note_kept(locked, now)
     return entry
 
 

@@ -56,7 +56,11 @@ def standing_of(intent: Intent, page: Checkout | None = None) -> Standing:
     code = intent.failure.code if intent.failure else ""
     ended = {**known, "failure": failure, "pay_url": ""}
     if intent.status == "canceled" or (page is not None and page.status == "expired"):
-        return Standing(_States.EXPIRED if page is not None else _States.CANCELLED, facts=ended)
+        return Standing(
+            _States.EXPIRED if page is not None else _States.CANCELLED,
+            facts=ended,
+            failure_code=code,
+        )
     if intent.status == "requires_action":
         more = {"pay_url": intent.next_url} if page is None else {}
         return Standing(_States.PENDING, facts={**known, **more})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
@@ -20,14 +20,16 @@ from agencyportal.core.money import round_money
 from agencyportal.core.periods import local_date
 from billing import stripe_gateway as gateway
 from billing.models import BillingPeriod, TopUpBand, TopUpOrder
+from billing.models.attempts import AUTHENTICATE
 from billing.refusals import RefusedError, refuse_unfit_key
 from billing.scenario import Starts
 from billing.stripe_amounts import UnchargeableError, to_stripe
-from billing.stripe_gateway import CheckoutLine, RejectedError
+from billing.stripe_gateway import CheckoutLine, DeclinedError, Intent, RejectedError
 from billing.tax import TaxableLine, TaxedDocument, tax_document
 from clients.models import Client, Platform, User, Workspace
 from clients.services import windows
 
+from . import automatic_outcomes as outcomes
 from .caps import make_ready
 from .order_fulfilment import fulfil
 from .purchases import book, period_to_buy_in, refuse_buyer
@@ -35,13 +37,15 @@ from .stripe_attempts import (
     ASKED_AGAIN_FOR,
     LOST,
     charge_card,
+    locked_attempt,
     look_at_each,
     open_page,
     payment_found,
     record,
 )
+from .stripe_attempts import close_without_payment as close_attempt
 from .stripe_customers import customer_of
-from .stripe_standing import Standing, read_standing
+from .stripe_standing import Standing, declined, read_standing, standing_of
 from .tax import treatments_of
 
 LONGEST_KEY: Final = 200
@@ -95,6 +99,33 @@ def place_order(
         return earlier
     period = period_to_buy_in(locked, band, now)
     refuse_buyer(band, period, buyer)
+    return write_order(
+        locked,
+        band,
+        period,
+        method=method,
+        now=now,
+        key=key,
+        buyer=buyer,
+        starts=starts,
+        saves_card=saves_card,
+    )
+
+
+def write_order(
+    locked: Workspace,
+    band: TopUpBand,
+    period: BillingPeriod,
+    *,
+    method: str,
+    now: dt.datetime,
+    key: str,
+    buyer: User | None,
+    starts: Starts = "now",
+    saves_card: bool = False,
+) -> TopUpOrder:
+    """The order of a band that the running period offers, for a workspace held alone. Raises as
+    `place_order` does."""
     card_id = _saved_card(locked.client) if method == TopUpOrder.Method.CARD else ""
     _rehearse(locked, band, period, now, starts, key)
     price = price_of(client=locked.client, band=band, currency=period.currency, now=now)
@@ -186,6 +217,7 @@ def begin_payment(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
 
 
 def _charge(order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
+    """Charge the saved card: its holder is there, and may have to confirm it, or nobody is."""
     found = charge_card(
         order,
         amount=order.gross,
@@ -193,9 +225,33 @@ def _charge(order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
         metadata=_metadata(order),
         key=f"order:{order.pk}",
         now=now,
-        address=page_of(order),
+        address="" if outcomes.is_automatic(order) else page_of(order),
     )
     return _take_in(order, found, now)
+
+
+def confirm_payment(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
+    """Go on with an order whose bank asks for the card's holder, who is here now: it comes back
+    with where to confirm it, or paid. Others stay as they are.
+
+    It is the payment of before, so it is made once, however often this is asked. Raises
+    RefusedError without a saved card; GatewayError.
+    """
+    if not order.waits_for_holder or order.intent_id is None:
+        return order
+    card_id = _saved_card(order.client)  # which may have taken the place of the one of then
+    try:
+        intent = gateway.confirm_intent(
+            intent_id=order.intent_id,
+            card_id=card_id,
+            return_url=f"{page_of(order)}?back=paid",
+            key=f"order:{order.pk}:confirm:{card_id}",
+        )
+    except DeclinedError as error:
+        return _take_in(order, declined(error), now)
+    except RejectedError:  # it was paid or cancelled meanwhile, or its card taken off
+        return look_at_order(order=order, now=now)
+    return _take_in(order, standing_of(intent), now)
 
 
 def _lines(order: TopUpOrder) -> list[CheckoutLine]:
@@ -243,7 +299,7 @@ def cancel_order(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
             gateway.cancel_intent(order.intent_id)
     except RejectedError:
         return look_at_order(order=order, now=now)
-    return record(order, _States.CANCELLED)
+    return _record(order, _States.CANCELLED, now)
 
 
 def take_payment(*, order: TopUpOrder, intent_id: str, now: dt.datetime) -> TopUpOrder:
@@ -252,19 +308,72 @@ def take_payment(*, order: TopUpOrder, intent_id: str, now: dt.datetime) -> TopU
     return _take_in(order, payment_found(order, intent_id, named="order"), now)
 
 
+@transaction.atomic
+def close_without_payment(*, order: TopUpOrder, now: dt.datetime) -> None:
+    """End the trouble of an order that nobody was charged for; an automatic top-up that set it off
+    goes on. Raises RefusedError for one that is paid, or in no trouble. Locks the order, then the
+    automatic top-up."""
+    close_attempt(order)
+    outcomes.note_never_charged(order, now)
+
+
 def _follow_up(order: TopUpOrder, now: dt.datetime) -> None:
     if order.session_id or order.intent_id:
-        order = look_at_order(order=order, now=now)
+        _unless_too_late(look_at_order(order=order, now=now), now)
     elif order.method == TopUpOrder.Method.PAGE:
-        record(order, _States.EXPIRED)  # nobody ever saw a page to pay it on
+        _record(order, _States.EXPIRED, now)  # nobody ever saw a page to pay it on
     elif now - order.ordered_at < ASKED_AGAIN_FOR:
         begin_payment(order=order, now=now)
     else:
-        record(order, _States.FAILED, trouble=LOST)
+        _record(order, _States.FAILED, now, trouble=LOST)
+
+
+def _unless_too_late(order: TopUpOrder, now: dt.datetime) -> None:
+    """What nobody has confirmed with the bank for a day is not paid any more."""
+    is_late = now - order.ordered_at >= outcomes.CONFIRM_WITHIN
+    if is_late and order.state == _States.PENDING and outcomes.is_automatic(order):
+        cancel_order(order=order, now=now)
 
 
 def _take_in(order: TopUpOrder, found: Standing, now: dt.datetime) -> TopUpOrder:
     """Bring an order to how its payment stands."""
     if found.paid is not None:
         return fulfil(order_id=order.pk, intent=found.paid, now=now)
-    return record(order, found.state, **found.facts)
+    if found.state == _States.FAILED and outcomes.is_automatic(order):
+        paid = _make_unpayable(found.facts["intent_id"])
+        if paid is not None:
+            return fulfil(order_id=order.pk, intent=paid, now=now)
+    return _record(order, found.state, now, failure_code=found.failure_code, **found.facts)
+
+
+def _make_unpayable(intent_id: str) -> Intent | None:
+    """Cancel a payment that failed, so that nothing can come of it once another is asked for;
+    the payment where it was made after all. Raises GatewayError."""
+    if not intent_id:
+        return None
+    try:
+        gateway.cancel_intent(intent_id)
+    except RejectedError:
+        found = gateway.read_intent(intent_id)
+        return found if found.is_paid else None
+    return None
+
+
+@transaction.atomic
+def _record(
+    order: TopUpOrder, state: str, now: dt.datetime, *, failure_code: str = "", **facts: Any
+) -> TopUpOrder:
+    """Write down how an order stands, and what follows for the automatic top-up that set it off.
+    An automatic one that has ended stays so: another may have followed it.
+
+    Locks the order, then the automatic top-up.
+    """
+    before = locked_attempt(TopUpOrder, order.pk)
+    if before.state == _States.PAID or (before.has_ended and outcomes.is_automatic(before)):
+        return before
+    locked = record(order, state, **facts)
+    if locked.has_ended and not locked.trouble:
+        outcomes.note_failed(locked, failure_code, now)
+    elif failure_code == AUTHENTICATE:
+        outcomes.note_asked(locked, now)
+    return locked

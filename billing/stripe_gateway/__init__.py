@@ -31,6 +31,8 @@ from .errors import (
     OffError,
     RejectedError,
     UnreachableError,
+    decline_words,
+    is_final_decline,
 )
 from .intents import cancel_intent, charge, confirm_intent, read_intent
 from .refunds import find_refunds, read_dispute, read_refund, refund
@@ -76,8 +78,10 @@ __all__ = [
     "confirm_intent",
     "create_customer",
     "create_endpoint",
+    "decline_words",
     "find_refunds",
     "forget_card",
+    "is_final_decline",
     "is_on",
     "open_card_page",
     "open_checkout",

@@ -48,6 +48,11 @@ def decline_words(code: str) -> str:
     return _(DECLINES.get(code, DECLINED))
 
 
+def is_final_decline(code: str) -> bool:
+    """Whether trying the same card again is pointless."""
+    return code in NEVER_AGAIN
+
+
 class GatewayError(Exception):
     """Something at Stripe did not work. The message says what, and what to do.
 
@@ -95,7 +100,7 @@ class DeclinedError(GatewayError):
         super().__init__(decline_words(code))
         self.code = code
         self.intent_id = intent_id
-        self.is_final = code in NEVER_AGAIN
+        self.is_final = is_final_decline(code)
 
 
 class AuthenticationNeededError(DeclinedError):

@@ -45,6 +45,7 @@ class ClientAdmin(InLanguagesAdmin):
     fieldsets = (
         (None, {"fields": ("agency", "name", "slug", ("currency", "timezone"), "language")}),
         ("As printed on documents", {"fields": ADDRESS}),
+        ("Top-ups", {"fields": ("automatic_on_account",)}),
     )
 
     def _fixed(self, request: HttpRequest, obj: Any) -> list[Any]:

@@ -188,6 +188,10 @@ class Client(Party):
     language = models.CharField(
         max_length=10, default="en", help_text="Of its documents, and of messages to its people."
     )
+    automatic_on_account = models.BooleanField(
+        default=False,
+        help_text="Its admins may have top-ups bought automatically on account, without a card.",
+    )
     created_at = models.DateTimeField(default=now, editable=False)
 
     objects = ClientQuerySet.as_manager()

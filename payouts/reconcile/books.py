@@ -9,6 +9,7 @@ from clients.models import Workspace
 
 from .alert_messages import check_alert_messages
 from .alerts import check_alerts
+from .automatic import check_automatic
 from .caps import check_caps
 from .charges import check_charges
 from .client_balances import check_client_balances
@@ -64,6 +65,7 @@ def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
         ("top-up orders", check_orders(scope)),
         ("invoices paid online", check_online_payments(scope)),
         ("dunning", check_dunning(scope)),
+        ("automatic top-ups", check_automatic(scope)),
         ("credit notes", check_credit_notes(scope)),
         ("client balances", check_client_balances(scope)),
         ("numbers", check_numbers()),

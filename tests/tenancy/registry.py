@@ -120,6 +120,8 @@ ADMIN: dict[str, Rights] = {
     "clients.WorkspaceKey": Rights(dialogs=(("revoke", ACTS),)),
     "billing.Alert": Rights(dialogs=(("mark_read", STAFF),)),
     "billing.AlertRule": Rights(adds=ACTS, changes=ACTS),
+    "billing.AutomaticPurchase": READ,
+    "billing.AutomaticTopUp": Rights(dialogs=(("switch_off", ACTS),)),
     "billing.BillingPeriod": Rights(dialogs=(("close", ACTS),)),
     "billing.Cap": READ,
     "billing.Charge": READ,
@@ -190,6 +192,7 @@ ADMIN: dict[str, Rights] = {
     "billing.Suspension": READ,
     "billing.TaxExemption": Rights(adds=OPERATES),
     "billing.TaxRate": Rights(adds=OPERATES),
+    "billing.TopUpConsent": READ,
     "billing.TopUpOrder": Rights(
         dialogs=(
             ("look_again", TAKES_MONEY),
@@ -286,6 +289,11 @@ def _offer(deployment: Deployment) -> tuple[Any, ...]:
     return (deployment.client.pk, deployment.workspace.pk, band.pk)
 
 
+def _automatic(deployment: Deployment) -> tuple[Any, ...]:
+    row = deployment.workspace.automatic_top_ups.order_by("pk")[0]
+    return (deployment.client.pk, row.workspace_id, row.unit_id)
+
+
 def _read_by_clients(args: Callable[[Deployment], tuple[Any, ...]] = _client) -> Page:
     return Page(CLIENTS, args=args)
 
@@ -362,6 +370,17 @@ PAGES: dict[str, Page] = {
     "portal:order": _read_by_clients(_of("top_up_orders")),
     "portal:order_cancel": Page(
         CLIENTS, status=302, args=_of("top_up_orders"), posts=_DECIDES, refused=403
+    ),
+    "portal:order_confirm": Page(
+        CLIENTS, status=302, args=_of("top_up_orders"), posts=_DECIDES, refused=403
+    ),
+    "portal:automatic": _read_by_clients(),
+    "portal:automatic_one": _read_by_clients(_automatic),
+    "portal:automatic_terms": Page(CLIENTS, status=302, args=_automatic),
+    "portal:automatic_on": Page(CLIENTS, status=302, args=_automatic, posts=_DECIDES, refused=403),
+    "portal:automatic_off": Page(CLIENTS, status=302, args=_automatic, posts=_DECIDES, refused=403),
+    "portal:automatic_resume": Page(
+        CLIENTS, status=302, args=_automatic, posts=_DECIDES, refused=403
     ),
     "portal:card": _read_by_clients(),
     "portal:card_change": Page(CLIENTS, status=302, args=_client, posts=_DECIDES, refused=403),

@@ -41,6 +41,9 @@ from billing.models import (
     WebhookDelivery,
 )
 from billing.services.alert_reading import mark_read
+from billing.services.automatic_buying import look
+from billing.services.automatic_consent import switch_on
+from billing.services.automatic_terms import Wanted, digest_of, terms_of
 from billing.services.caps import set_cap
 from billing.services.charge_consents import give_consent
 from billing.services.closing import close_due_periods
@@ -395,6 +398,7 @@ def _live(deployment: Deployment, unit: UsageUnit, owner: User, now: dt.datetime
     _alert(deployment, unit, owner, now)
     _webhook(deployment, owner, now)
     _stripe(deployment, now)
+    _automate(deployment, bands["Growth 500"], now)
     window = UsageWindow.objects.filter(workspace=workspace).order_by("start")[0]
     UniqueSubject.objects.create(
         window=window,
@@ -529,6 +533,19 @@ def _dun(deployment: Deployment, invoice: Invoice, now: dt.datetime) -> None:
     set_schedule(
         agency=client.agency, schedule=DEFAULT, set_by=None, now=now, key=f"of {client.slug}"
     )
+
+
+def _automate(deployment: Deployment, band: TopUpBand, now: dt.datetime) -> None:
+    """Top-ups are bought automatically, and one just was."""
+    workspace = deployment.workspace
+    Client.objects.filter(pk=deployment.client.pk).update(automatic_on_account=True)
+    workspace.client.automatic_on_account = True
+    wanted = Wanted(band, Decimal(10_000), 2, Decimal(1000), "account")
+    shown = digest_of(terms_of(workspace=workspace, wanted=wanted, now=now))
+    automatic = switch_on(
+        workspace=workspace, wanted=wanted, shown=shown, given_by=deployment.admin, now=now
+    )
+    look(automatic_id=automatic.pk, now=now)
 
 
 def _late(workspace: Workspace, unit: UsageUnit, owner: User, now: dt.datetime) -> None:

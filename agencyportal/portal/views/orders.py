@@ -12,6 +12,7 @@ from typing import Final
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -21,7 +22,8 @@ from agencyportal.portal.views.top_ups import SECTION
 from agencyportal.portal.visits import Visit, client_page, show
 from billing import stripe_gateway
 from billing.models import TopUpOrder
-from billing.services.top_up_orders import cancel_order, look_at_order
+from billing.refusals import RefusedError
+from billing.services.top_up_orders import cancel_order, confirm_payment, look_at_order
 from billing.stripe_gateway import GatewayError
 
 LOOKS_AGAIN_FOR: Final = dt.timedelta(minutes=10)
@@ -42,6 +44,7 @@ def order_page(request: HttpRequest, visit: Visit, order_id: int) -> HttpRespons
     looks_again = (
         order.state in (TopUpOrder.State.PENDING, TopUpOrder.State.PROCESSING)
         and visit.now - order.ordered_at < LOOKS_AGAIN_FOR
+        and not order.waits_for_holder
         and request.GET.get("back") != "left"
     )
     context = {
@@ -75,6 +78,23 @@ def cancel(request: HttpRequest, visit: Visit, order_id: int) -> HttpResponse:
         messages.info(request, _("Nothing was paid, and nothing was bought."))
         return redirect("portal:top_ups", visit.client.pk)
     return redirect("portal:order", visit.client.pk, order.pk)
+
+
+@client_page
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm(request: HttpRequest, visit: Visit, order_id: int) -> HttpResponse:
+    """On to the bank, which wants to know that it is them."""
+    order = _found(visit, order_id)
+    page = reverse("portal:order", args=[visit.client.pk, order.pk])
+    if request.method != "POST":
+        return redirect(page)
+    visit.must_be_allowed_to_buy()
+    try:
+        confirm_payment(order=order, now=visit.now)
+    except (RefusedError, GatewayError) as error:
+        messages.error(request, str(error))
+        return redirect(page)
+    return redirect(f"{page}?go=pay")
 
 
 def _looked_at(order: TopUpOrder, visit: Visit) -> tuple[TopUpOrder, str]:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from agencyportal.portal import explained, selectors
+from agencyportal.portal.automatic import all_rows
 from agencyportal.portal.forms import AskForm, BuyForm
 from agencyportal.portal.gifts import gift_rows
 from agencyportal.portal.offers import Offer
@@ -65,6 +66,7 @@ def top_ups(request: HttpRequest, visit: Visit) -> HttpResponse:
         ),
         "platform": selectors.platform(),
         "is_online": stripe_gateway.is_on(),
+        "automatic": all_rows(visit, periods),
         "unpaid": unpaid_orders(visit.client, visit.now),
     }
     return show(request, visit, "portal/top_ups.html", context, section=SECTION)
