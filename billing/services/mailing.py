@@ -21,6 +21,7 @@ from django.db.models import F, Q, QuerySet
 from agencyportal.core.claims import claim
 from agencyportal.core.rendered import RenderedDocument, RenderedDocumentQuerySet
 from billing.models import Mail
+from billing.refusals import RefusedError
 from clients.models import Agency, Client
 
 from .document_files import read_document
@@ -109,6 +110,19 @@ def send_due_mail(*, now: dt.datetime, limit: int | None = None) -> int:
         tried += 1
         sent += _send(mail, now)
     return sent
+
+
+def try_mail_again(*, mail: Mail, now: dt.datetime) -> None:
+    """Put a message that was given up back into the queue, with all its attempts.
+
+    Raises RefusedError for one that has not failed, and for one that has no address: whatever it
+    is about has to be sent again, once somebody has one.
+    """
+    if not mail.recipients:
+        raise RefusedError("It has no address. Give its readers one, and send it again from there.")
+    failed = Mail.objects.filter(pk=mail.pk, state=Mail.State.FAILED)
+    if not failed.update(state=Mail.State.PENDING, attempts=0, claimed_at=None, not_before=now):
+        raise RefusedError(f"{mail} has not failed, so there is nothing to try again.")
 
 
 def due_mail(*, now: dt.datetime) -> QuerySet[Mail]:

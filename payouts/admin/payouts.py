@@ -19,6 +19,8 @@ from payouts.models import Payout, PayoutItem, PayoutTransition, StatementDocume
 
 from .payout_dialogs import DIALOGS
 from .payout_run import payout_run
+from .statement_dialogs import DIALOGS as STATEMENT_DIALOGS
+from .statement_dialogs import RetryStatement
 
 STATES = {
     "draft": "info",
@@ -113,7 +115,7 @@ class PayoutAdmin(ReadOnlyAdmin):
     search_fields = ("number", "agency__name", "agency__slug")
     date_hierarchy = "month"
     inlines = (ItemInline, TransitionInline)
-    dialogs: ClassVar[tuple[type[Dialog], ...]] = DIALOGS
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (*DIALOGS, *STATEMENT_DIALOGS)
     fieldsets = (
         (None, {"fields": (("agency", month), ("state", "built_at", "currency"), carried_on)}),
         (
@@ -171,6 +173,7 @@ class StatementDocumentAdmin(ReadOnlyAdmin):
     list_filter = ("state",)
     list_select_related = ("payout",)
     search_fields = ("payout__number",)
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (RetryStatement,)
     fields = (
         ("payout", "state"),
         ("path", "size"),

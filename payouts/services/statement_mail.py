@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Final
 
 from django.template.loader import render_to_string
 
@@ -11,15 +11,33 @@ from agencyportal.core.documents import DEFAULT_COLOUR
 from agencyportal.core.formats import Formats
 from agencyportal.core.printing import in_language_of
 from billing.models import Mail
+from billing.refusals import RefusedError, refuse_unfit_key
 from billing.services.mailing import message, queue_mail
 from payouts.documents.statement_snapshot import StatementSnapshot
-from payouts.models import Payout
+from payouts.models import Payout, StatementDocument
 
 from .payout_mail import finance_addresses
 
+LONGEST_KEY: Final = 120
 
-def queue_statement_mail(payout: Payout, *, path: str, now: dt.datetime) -> Mail:
-    """Write the message down, in the agency's language.
+
+def resend_statement(*, payout: Payout, now: dt.datetime, key: str) -> Mail:
+    """Queue the message of a statement again, to who deals with the agency's money now.
+
+    ``key`` makes it this sending: asked for again, it answers with the message that is there.
+    Raises RefusedError where there is no statement, or nobody has an address.
+    """
+    refuse_unfit_key(key, longest=LONGEST_KEY)
+    document = StatementDocument.objects.filter(payout=payout).first()
+    if document is None:
+        raise RefusedError(f"{payout} has no statement yet.")
+    if not finance_addresses(payout.agency):
+        raise RefusedError(f"Nobody at {payout.agency} has an address: give it one, or invite one.")
+    return queue_statement_mail(payout, path=document.path, now=now, key=key)
+
+
+def queue_statement_mail(payout: Payout, *, path: str, now: dt.datetime, key: str = "") -> Mail:
+    """Write the message down, in the agency's language; with ``key`` once more.
 
     It is sent once the statement is rendered at ``path``.
     """
@@ -30,7 +48,7 @@ def queue_statement_mail(payout: Payout, *, path: str, now: dt.datetime) -> Mail
         mail = message(
             agency=payout.agency,
             client=None,
-            key=f"statement:{number}",
+            key=f"statement:{number}:{key}" if key else f"statement:{number}",
             recipients=finance_addresses(payout.agency),
             subject=render_to_string("mail/statement_subject.txt", told),
             body_text=render_to_string("mail/statement.txt", told),

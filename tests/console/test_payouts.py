@@ -9,8 +9,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client as Browser
 
+from billing.models import Mail
 from clients.models import Agency, User
-from payouts.models import Payout
+from payouts.models import Payout, StatementDocument
 from payouts.services.payouts import build_payouts
 from payouts.services.terms import set_payout_terms
 from tests.payouts.test_payouts import FEBRUARY_ENDS, earn, february
@@ -112,3 +113,41 @@ def test_the_agency_reads_its_payouts_and_decides_nothing(
         assert browser.post(of(mine, slug), {"key": KEY, "reason": "x"}).status_code == 403
         assert browser.post(of(other, slug), {"key": KEY, "reason": "x"}).status_code == 404
     assert states() == ["draft", "draft"]
+
+
+def test_a_statement_that_failed_is_made_again_and_its_message_sent_again(
+    payouts: list[Payout], as_owner: Browser, as_viewer: Browser, as_outsider: Browser
+) -> None:
+    payout = payouts[0]
+    document = StatementDocument.objects.get(payout=payout)
+    StatementDocument.objects.filter(pk=document.pk).update(
+        state="failed", attempts=5, error="Font"
+    )
+    assert "Font" in as_owner.get(of(payout, "retry-statement")).content.decode()
+    sent = {"key": KEY}
+    for browser, status in ((as_viewer, 403), (as_outsider, 404)):
+        for what in ("retry-statement", "resend-statement"):
+            assert browser.post(of(payout, what), sent).status_code == status
+    for _twice in range(2):
+        as_owner.post(of(payout, "retry-statement"), sent)
+        as_owner.post(of(payout, "resend-statement"), sent)
+    document.refresh_from_db()
+    assert (document.state, document.attempts) == ("pending", 0)
+    again = Mail.objects.filter(key__startswith=f"statement:{payout.number}:")
+    assert [mail.recipients for mail in again] == [["owner@northwind.example"]]
+
+
+def test_a_message_that_was_given_up_is_sent_after_all(
+    payouts: list[Payout], as_owner: Browser, as_outsider: Browser
+) -> None:
+    mail = Mail.objects.filter(agency=payouts[0].agency).earliest("pk")
+    Mail.objects.filter(pk=mail.pk).update(
+        state="failed", attempts=8, error="Refused", recipients=["finance@northwind.example"]
+    )
+    page = f"/admin/billing/mail/{mail.pk}/retry/"
+    assert as_outsider.post(page, {"key": KEY}).status_code == 404
+    assert "Refused" in as_owner.get(page).content.decode()
+    for _twice in range(2):
+        as_owner.post(page, {"key": KEY})
+    mail.refresh_from_db()
+    assert (mail.state, mail.attempts) == ("pending", 0)
