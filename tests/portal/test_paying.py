@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import uuid
 from decimal import Decimal
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from billing.models import StripeCustomer, TaxRate, TopUpOrder, TopUpPurchase
+from billing.models import Invoice, StripeCustomer, TaxRate, TopUpOrder, TopUpPurchase
 from billing.services.stripe_customers import ensure_customer, read_card
 from tests.stripe_double import StripeDouble
 from tests.stripe_fixtures import deliver, endpoint, stripe, stripe_server
@@ -84,6 +85,26 @@ def test_paid_on_stripes_page_it_is_there_on_return(
     assert "650 conversations left" in text_of(admin.get(story.url()))
     admin.get(page)
     assert TopUpPurchase.objects.count() == 1
+
+
+def test_what_expires_soon_can_be_paid_now_and_start_with_the_next_period(
+    stripe: StripeDouble,
+    story: Story,
+    admin: Browser,
+    form: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    late = dt.datetime(2026, 3, 31, 21, tzinfo=dt.UTC)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: late)
+    assert "With the next period, on April 1, 2026" in text_of(admin.get(story.offer(story.growth)))
+    here = buy(story, admin, {**form, "starts": "next_period"})
+    stripe.pay(stripe.last("checkout.session")["id"])
+    admin.get(f"{here}?back=paid")
+    order = TopUpOrder.objects.get()
+    assert (order.state, order.starts) == ("paid", "next_period")
+    assert order.purchase is not None
+    assert order.purchase.grant.effective_at == dt.datetime(2026, 4, 1, 4, tzinfo=dt.UTC)
+    assert Invoice.objects.get(order=order).state == "paid"
 
 
 def test_the_same_form_twice_is_one_order(
