@@ -32,8 +32,7 @@ from agencyportal.settings import (  # noqa: E402
     PORTAL_DATA_DIR,
 )
 
-# First, so that its flush is the one that is found.
-INSTALLED_APPS = ["tests.samples", *INSTALLED_APPS]
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.samples"]
 ALLOWED_HOSTS = [*ALLOWED_HOSTS, "testserver"]
 # Hashing slowly is right everywhere but here.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -42,9 +41,6 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: threads then share it the way processes do, with WAL and its waiting.
     DATABASES["default"]["TEST"] = {"NAME": str(PORTAL_DATA_DIR / "test.sqlite3")}
-else:
-    # Nothing of it has to outlive the machine, so no commit waits for the disk.
-    DATABASES["default"]["OPTIONS"]["options"] = "-c synchronous_commit=off"
 
 STRIPE_SECRET_KEY = ""
 

@@ -31,6 +31,7 @@ class Payment(AppendOnlyModel):
     class Method(models.TextChoices):
         BANK_TRANSFER = "bank_transfer", "Bank transfer"
         CARD = "card", "Card"
+        DIRECT_DEBIT = "direct_debit", "Direct debit"
         BALANCE = "balance", "Client balance"
         OTHER = "other", "Other"
 

@@ -123,6 +123,11 @@ class Dispute(AppendOnlyModel):
         max_length=200, unique=True, help_text="What whoever collected the payment calls it."
     )
     amount = MoneyField()
+    excess = MoneyField(
+        default=0,
+        help_text="What of it had gone back before: refunded, or disputed elsewhere. Lost, it is "
+        "to be claimed by hand.",
+    )
     held = MoneyField(help_text="How much of it stands on the invoice.")
     currency = CurrencyField()
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPENED)
@@ -139,6 +144,12 @@ class Dispute(AppendOnlyModel):
             models.CheckConstraint(
                 condition=models.Q(amount__gt=0, held__gte=0, held__lte=models.F("amount")),
                 name="dispute_held_is_a_part",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    excess__gte=0, excess__lte=models.F("amount") - models.F("held")
+                ),
+                name="dispute_excess_is_a_part",
             ),
             models.CheckConstraint(
                 condition=models.Q(state="opened", closed_at__isnull=True)

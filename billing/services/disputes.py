@@ -34,15 +34,18 @@ def record_dispute(
     now: dt.datetime,
     reason: str = "",
     opened_at: dt.datetime | None = None,
+    cause: str = PaymentReversal.Cause.DISPUTE,
 ) -> Dispute:
     """Record what the provider says of a dispute: ``opened``, ``won`` or ``lost``.
 
     Reports may come twice and in any order. A dispute that is first heard of as won or lost is
     opened with it, at ``opened_at`` if that is known; one that is closed stays as it was closed.
-    ``amount``: what is disputed, in the payment's currency, at most what of the payment has not
-    gone back. Raises RefusedError for another payment or amount under a known id, for an amount
-    that does not fit, a closed dispute that is said to have ended the other way, and a time to
-    come. Locks the invoice, then (lost) the client's balance.
+    ``amount``: what is disputed, in the payment's currency. What of it has gone back before is its
+    ``excess``: no longer there to be taken, and to be claimed by hand where the dispute is lost.
+    ``cause``: what its loss is called; a debit that a bank returns is a dispute at Stripe, and has
+    bounced here. Raises RefusedError for another payment or amount under a known id, for more than
+    the payment, a closed dispute that is said to have ended the other way, and a time to come.
+    Locks the invoice, then (lost) the client's balance.
     """
     invoice = lock_row(Invoice.objects.select_related("client").filter(pk=payment.invoice_id))
     paid = Payment.objects.get(pk=payment.pk)
@@ -65,7 +68,7 @@ def record_dispute(
             f"{dispute} is {dispute.get_state_display().lower()} already; "
             "what changed since is recorded by hand, as a payment or a reversal."
         )
-    _close(dispute, invoice, paid, state, happened_at, now)
+    _close(dispute, invoice, paid, state, happened_at, now, cause)
     return dispute
 
 
@@ -79,12 +82,12 @@ def _open(
     now: dt.datetime,
 ) -> Dispute:
     disputed = payment.disputes.open().aggregate(total=Sum("amount"))["total"] or ZERO
-    left = payment.returnable - disputed
-    if not 0 < amount <= left or amount != round_money(amount, payment.currency):
+    if not 0 < amount <= payment.amount or amount != round_money(amount, payment.currency):
         raise RefusedError(
-            f"Of {payment} {format_money(left, payment.currency)} can be disputed, not "
+            f"Of {payment} {format_money(payment.amount, payment.currency)} can be disputed, not "
             f"{format_money(amount, payment.currency)}."
         )
+    excess = max(amount - max(payment.returnable - disputed, ZERO), ZERO)
     off = payment.reversals.aggregate(off=Sum("off_invoice"))["off"] or ZERO
     dispute = Dispute(
         agency_id=payment.agency_id,
@@ -92,7 +95,8 @@ def _open(
         payment=payment,
         provider_id=provider_id,
         amount=amount,
-        held=max(min(amount, payment.applied - off, undisputed(invoice)), ZERO),
+        excess=excess,
+        held=max(min(amount - excess, payment.applied - off, undisputed(invoice)), ZERO),
         currency=payment.currency,
         reason=reason[:200],
         opened_at=at,
@@ -118,16 +122,17 @@ def _close(
     state: str,
     at: dt.datetime,
     now: dt.datetime,
+    cause: str,
 ) -> None:
     dispute.state, dispute.closed_at = Dispute.State(state), at
     dispute.save(update_fields=["state", "closed_at"])
     is_lost = dispute.state == Dispute.State.LOST
-    if is_lost:
+    if is_lost and dispute.amount > dispute.excess:
         take_back(
             invoice,
             payment,
-            dispute.amount,
-            cause=PaymentReversal.Cause.DISPUTE,
+            dispute.amount - dispute.excess,
+            cause=cause,
             reason=dispute.reason or f"Dispute {dispute.provider_id} was lost.",
             at=at,
             now=now,

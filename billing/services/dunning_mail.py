@@ -17,13 +17,13 @@ from agencyportal.core.formats import Formats
 from billing import stripe_gateway as gateway
 from billing.dunning import SUSPEND, Schedule
 from billing.models import Invoice, InvoiceCheckout, InvoiceDocument, Mail
+from billing.portal_links import page_of_invoice
 from billing.stripe_gateway.errors import decline_words
 
 from .alert_mail import admins_of, managers_at
 from .invoice_mail import recipients_of
 from .mailing import message, queue_mail
 from .stripe_customers import customer_of
-from .suspensions import page_of_invoice
 
 _Queue = TypeVar("_Queue", bound=Callable[..., Mail])
 

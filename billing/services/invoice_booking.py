@@ -12,13 +12,14 @@ from typing import Any
 from django.db import transaction
 
 from agencyportal.core.money import format_money
-from billing.models import InvoiceCheckout, Payment
+from billing.models import InvoiceCheckout
 from billing.refusals import RefusedError
 from billing.stripe_gateway import Intent
 
 from .dunning_mail import queue_charge_mail
 from .payments import record_payment
 from .stripe_attempts import locked_attempt, note_trouble, payment_found, record
+from .stripe_payments import method_of
 from .stripe_standing import Standing, read_standing
 
 _logger = logging.getLogger(__name__)
@@ -76,12 +77,11 @@ def _book(checkout_id: int, intent: Intent, now: dt.datetime) -> InvoiceCheckout
     if locked.state == _States.PAID and not locked.trouble:
         return locked
     _refuse_mismatch(locked, intent)
-    methods = Payment.Method
     locked.payment = record_payment(
         invoice=locked.invoice,
         amount=intent.received,
         currency=intent.currency,
-        method=methods.CARD if intent.method == "card" else methods.OTHER,
+        method=method_of(intent),
         reference=f"Stripe {intent.method}".strip(),
         received_at=now,
         now=now,

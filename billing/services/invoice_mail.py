@@ -12,6 +12,7 @@ from django.utils import translation
 from agencyportal.core.formats import Formats
 from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.models import Invoice, Mail
+from billing.portal_links import page_of_invoice
 from billing.refusals import RefusedError, refuse_unfit_key
 from clients.models import Client, ClientMember
 
@@ -82,6 +83,8 @@ def _context(invoice: Invoice, snapshot: InvoiceSnapshot) -> dict[str, Any]:
         "issue_date": formats.long_day(snapshot.issue_date),
         "due_date": formats.long_day(snapshot.due_date) if snapshot.due_date else "",
         "is_settled": not snapshot.totals.due,
+        "link": page_of_invoice(invoice),
+        "is_paid_online": bool(snapshot.payment.pay_url),
         "sections": [
             {"name": section.name, "net": formats.money(section.net)}
             for section in snapshot.sections

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from agencyportal.core.documents import Brand, Party, Span
 from agencyportal.core.money import round_money
 from agencyportal.core.printing import COUNTRIES_WITH_VAT
+from billing import stripe_gateway as gateway
 from billing.documents.invoice_snapshot import (
     AgencyCollectedLine,
     AppliedPayment,
@@ -38,6 +39,7 @@ from billing.models import (
     LineKind,
     Payment,
 )
+from billing.portal_links import page_of_invoice
 from clients.models import Agency, Client, Platform, Workspace
 from clients.models.parties import Party as PartyRow
 
@@ -284,6 +286,7 @@ def _how_to_pay(invoice: Invoice, platform: Platform) -> PaymentInstructions:
             else PaymentDetail(label=_("Bank transfer"), value=label)
             for label, colon, value in split
         ),
+        pay_url=page_of_invoice(invoice) if gateway.is_on() else "",
     )
 
 

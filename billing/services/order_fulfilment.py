@@ -40,6 +40,7 @@ from .drafting import CHARGE_PARTS, price_drafts, write_lines
 from .invoicing import issue_invoices
 from .purchases import book, next_bounds
 from .stripe_attempts import note_trouble
+from .stripe_payments import method_of
 
 TO_BALANCE: Final = gettext_noop(
     "The package had changed when the payment came; the money is on your balance."
@@ -171,13 +172,12 @@ def _invoice(order: TopUpOrder, purchase: TopUpPurchase, intent: Intent, now: dt
 
 
 def _payment(order: TopUpOrder, intent: Intent, now: dt.datetime) -> Payment:
-    methods = Payment.Method
     return Payment(
         agency_id=order.agency_id,
         client_id=order.client_id,
         amount=intent.received,
         currency=order.currency,
-        method=methods.CARD if intent.method == "card" else methods.OTHER,
+        method=method_of(intent),
         reference=f"Stripe {intent.method}".strip(),
         provider_id=intent.id,
         received_at=now,

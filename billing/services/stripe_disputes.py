@@ -6,10 +6,10 @@ import datetime as dt
 from typing import Final
 
 from billing import stripe_gateway as gateway
-from billing.models import Dispute
+from billing.models import Dispute, Payment, PaymentReversal, TopUpOrder
 
 from .disputes import record_dispute
-from .stripe_payments import payment_of
+from .stripe_payments import order_on_balance, payment_of, take_off_balance
 
 STATES: Final = {
     "needs_response": Dispute.State.OPENED,
@@ -18,6 +18,16 @@ STATES: Final = {
     "lost": Dispute.State.LOST,
 }
 """What Stripe says, as ours. The rest are inquiries, which take no money."""
+
+
+RETURNED: Final = {
+    "bank_cannot_process": "The bank could not collect it.",
+    "debit_not_authorized": "The account's holder had it returned.",
+    "incorrect_account_details": "The account's details are not right.",
+    "insufficient_funds": "There was not enough money in the account.",
+}
+"""Why banks return debits after they were paid. Stripe tells of it as a dispute that is lost from
+the start: nobody can contest it."""
 
 
 def take_in_dispute(*, dispute_id: str, closed_at: dt.datetime, now: dt.datetime) -> str:
@@ -29,10 +39,14 @@ def take_in_dispute(*, dispute_id: str, closed_at: dt.datetime, now: dt.datetime
     """
     found = gateway.read_dispute(dispute_id)
     state = STATES.get(found.status)
+    if state is not None and (order := order_on_balance(found.intent_id)) is not None:
+        return _take_in_of_order(order, found, now)
     payment = payment_of(found.intent_id) if state is not None else None
     if state is None or payment is None:
         return ""
     opened_at = min(found.opened_at, now)
+    causes = PaymentReversal.Cause
+    is_debit = payment.method == Payment.Method.DIRECT_DEBIT
     dispute = record_dispute(
         payment=payment,
         provider_id=found.id,
@@ -40,7 +54,16 @@ def take_in_dispute(*, dispute_id: str, closed_at: dt.datetime, now: dt.datetime
         amount=found.amount,
         happened_at=opened_at if state == Dispute.State.OPENED else min(closed_at, now),
         opened_at=opened_at,
-        reason=found.reason,
+        reason=RETURNED.get(found.reason, found.reason) if is_debit else found.reason,
+        cause=causes.BOUNCED if is_debit else causes.DISPUTE,
         now=now,
     )
     return f"{dispute} is {dispute.get_state_display().lower()}."
+
+
+def _take_in_of_order(order: TopUpOrder, found: gateway.Dispute, now: dt.datetime) -> str:
+    """Of an order whose money is on the client's balance: nothing is held, and lost it goes."""
+    if STATES.get(found.status) != Dispute.State.LOST:
+        return f"The money of {order} is on the client's balance; lost, it is taken from there."
+    reason = f"dispute {found.id} was lost"
+    return take_off_balance(order=order, amount=found.amount, reason=reason, key=found.id, now=now)

@@ -11,14 +11,14 @@ import logging
 from typing import Final
 
 from billing import stripe_gateway as gateway
-from billing.models import PaymentReversal, Refund
+from billing.models import PaymentReversal, Refund, TopUpOrder
 from billing.refusals import RefusedError
 from billing.stripe_amounts import UnchargeableError
 from billing.stripe_gateway import GatewayError, RejectedError
 
 from .refunds import record_refund_result
 from .reversals import reverse_payment
-from .stripe_payments import payment_of
+from .stripe_payments import order_on_balance, payment_of, take_off_balance
 
 KEY_KNOWN_FOR: Final = dt.timedelta(hours=20)
 """Stripe knows keys for a day. Later it is asked first whether it has the refund already."""
@@ -135,6 +135,8 @@ def _take_in(refund: Refund, found: gateway.Refund, now: dt.datetime) -> Refund:
 
 
 def _take_in_foreign(found: gateway.Refund, now: dt.datetime) -> str:
+    if (order := order_on_balance(found.intent_id)) is not None:
+        return _take_in_of_order(order, found, now)
     payment = payment_of(found.intent_id)
     if payment is None:
         return ""
@@ -159,3 +161,11 @@ def _take_in_foreign(found: gateway.Refund, now: dt.datetime) -> str:
         cause=PaymentReversal.Cause.REFUND,
     )
     return f"Recorded {reversal}: somebody refunded it at Stripe."
+
+
+def _take_in_of_order(order: TopUpOrder, found: gateway.Refund, now: dt.datetime) -> str:
+    """Of an order whose money is on the client's balance."""
+    if STATES.get(found.status) != Refund.State.SUCCEEDED:
+        return ""
+    reason = f"refunded at Stripe ({found.id})"
+    return take_off_balance(order=order, amount=found.amount, reason=reason, key=found.id, now=now)

@@ -62,7 +62,9 @@ def standing_of(intent: Intent, page: Checkout | None = None) -> Standing:
             failure_code=code,
         )
     if intent.status == "requires_action":
-        more = {"pay_url": intent.next_url} if page is None else {}
+        # On an open page that is done; one that is over has left something for its payer to do.
+        is_done_there = page is not None and page.status == "open"
+        more = {} if is_done_there else {"pay_url": intent.next_url}
         return Standing(_States.PENDING, facts={**known, **more})
     if page is not None and page.status == "open":
         return Standing(_States.PENDING, facts={**known, "failure": failure})

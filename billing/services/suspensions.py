@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.conf import settings
-
 from agencyportal.core.money import format_money
 from billing.models import DunningEntry, Invoice, Suspension
+from billing.portal_links import page_of_invoice
 from billing.refusals import NotAdmittedError
 
 
@@ -48,8 +47,3 @@ def refusal_for(client_id: int) -> NotAdmittedError | None:
         f"{invoice.number} are not paid. As soon as they are, it goes on. How to pay: "
         f"{page_of_invoice(invoice)}"
     )
-
-
-def page_of_invoice(invoice: Invoice) -> str:
-    """The portal's page of an invoice, as messages name it."""
-    return f"{settings.PORTAL_BASE_URL}/portal/{invoice.client_id}/invoices/{invoice.pk}/"

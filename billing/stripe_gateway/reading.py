@@ -111,9 +111,16 @@ def _method_of(found: stripe.PaymentIntent) -> str:
 
 
 def _next_url(found: stripe.PaymentIntent) -> str:
+    """Where its payer goes on: to their bank, or to Stripe's page that confirms a bank account by
+    the small amounts that it got."""
     action = found.next_action
-    redirect = getattr(action, "redirect_to_url", None) if action is not None else None
-    return (redirect.url or "") if redirect is not None else ""
+    if action is None:
+        return ""
+    redirect = getattr(action, "redirect_to_url", None)
+    if redirect is not None:
+        return redirect.url or ""
+    verify = getattr(action, "verify_with_microdeposits", None)
+    return (verify.hosted_verification_url or "") if verify is not None else ""
 
 
 def _failure_of(found: stripe.PaymentIntent) -> Failure | None:

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from billing.models import ClientBalance, Invoice, InvoiceCheckout, Payment
+from billing.models import (
+    ClientBalance,
+    Dunning,
+    Invoice,
+    InvoiceCheckout,
+    Payment,
+    PaymentReversal,
+)
 from billing.refusals import RefusedError
 from billing.services.invoice_booking import look_at_checkout
 from billing.services.invoice_checkouts import (
@@ -180,6 +187,55 @@ def test_a_way_that_takes_days_is_on_its_way_first(
         assert InvoiceCheckout.objects.get().failure == "The bank declined the payment."
         pay_invoice(invoice=invoice, payer=None, now=now)
         assert states() == ["failed", "pending"]
+
+
+@pytest.mark.parametrize(("currency", "kind"), [("USD", "us_bank_account"), ("EUR", "sepa_debit")])
+def test_a_debit_that_its_bank_returns_after_it_was_paid_has_bounced(
+    stripe: StripeDouble,
+    acme_support: Workspace,
+    deliver: Any,
+    now: dt.datetime,
+    currency: str,
+    kind: str,
+) -> None:
+    """Which debits a page offers is Stripe's to decide: nobody names any."""
+    acme_support.client.currency = currency
+    acme_support.client.save()
+    invoice = ledger.issued(acme_support, now=now, fee="100.00")
+    opened = pay_invoice(invoice=invoice, payer=None, now=now)
+    asked = next(call for call in stripe.calls if call[1] == "/v1/checkout/sessions")
+    assert "payment_method_types" not in asked[2]
+    intent = pay(stripe, opened, "debit")
+    stripe.settle(intent)
+    look_at_checkout(checkout=opened, now=now)
+    paid = Payment.objects.get()
+    assert (paid.method, paid.reference) == ("direct_debit", f"Stripe {kind}")
+    assert standing(invoice) == ("paid", Decimal(0))
+
+    stripe.return_debit(intent)
+    for event in [*stripe.events, *reversed(stripe.events)]:
+        deliver(event)
+    back = PaymentReversal.objects.get()
+    assert (back.amount, back.cause) == (Decimal(100), "bounced")
+    assert back.reason == "There was not enough money in the account."
+    assert standing(invoice) == ("issued", Decimal(100))
+    assert Dunning.objects.get().next_at is not None
+    assert pay_invoice(invoice=invoice, payer=None, now=now).pk != opened.pk
+
+
+def test_an_account_that_is_confirmed_later_leads_on_to_where_that_is_done(
+    stripe: StripeDouble, invoice: Invoice, opened: InvoiceCheckout, now: dt.datetime
+) -> None:
+    """By the small amounts that it got; until then nothing is collected, and no page opened."""
+    intent = pay(stripe, opened, "ach by hand")
+    waits = look_at_checkout(checkout=opened, now=now)
+    assert (waits.state, waits.pay_url) == ("pending", f"{stripe.url}/verify/{intent}")
+    assert pay_invoice(invoice=invoice, payer=None, now=now).pk == opened.pk
+    stripe.verify(intent)
+    assert look_at_checkout(checkout=opened, now=now).state == "processing"
+    stripe.settle(intent)
+    look_at_checkout(checkout=opened, now=now)
+    assert standing(invoice) == ("paid", Decimal(0))
 
 
 def test_a_page_that_nobody_came_back_from_is_looked_at(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.core import mail as outbound
@@ -21,7 +22,7 @@ from billing.services.mailing import (
     send_due_mail,
 )
 from billing.services.rendering import render_due
-from clients.models import ClientMember, User
+from clients.models import ClientMember, User, Workspace
 from tests.billing import ledger
 
 SECOND = dt.timedelta(seconds=1)
@@ -273,3 +274,20 @@ def test_no_transaction_is_open_while_a_message_is_sent(queue, now, monkeypatch)
     send_due_mail(now=now)
     assert seen == [(False, "sending")]
     assert outbound.outbox == []
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_an_invoices_message_and_pdf_lead_to_where_it_is_paid(
+    acme_support: Workspace, now: dt.datetime, settings: Any, is_on: bool
+) -> None:
+    """Without Stripe the page says how to pay by bank transfer, as the PDF does."""
+    settings.STRIPE_SECRET_KEY = "sk_test_" + "1" * 24 if is_on else ""
+    settings.PORTAL_BASE_URL = "https://portal.example"
+    invoice = ledger.issued(acme_support, now=now)
+    page = f"https://portal.example/portal/{invoice.client_id}/invoices/{invoice.pk}/"
+    mail = Mail.objects.get(key=f"invoice:{invoice.number}")
+    words = "Pay it online" if is_on else "See the invoice and how to pay it"
+    assert f"{words}: {page}" in mail.body_text
+    assert f'href="{page}"' in mail.body_html
+    assert invoice.snapshot is not None
+    assert invoice.snapshot["payment"].get("pay_url", "") == (page if is_on else "")

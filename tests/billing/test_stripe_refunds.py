@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import transaction
 
+from agencyportal.core.periods import quarter_floor
 from billing import stripe_gateway as gateway
 from billing.models import (
     BalanceEntry,
@@ -19,10 +21,12 @@ from billing.models import (
     PaymentReversal,
     Refund,
     StripeEvent,
+    TopUpOrder,
 )
-from billing.services.client_balance import adjust_balance
+from billing.services.client_balance import adjust_balance, enter, lock_balance
 from billing.services.payments import record_payment
 from billing.services.refunds import request_refund
+from billing.services.reversals import reverse_payment
 from billing.services.stripe_customers import ensure_customer
 from billing.services.stripe_refunds import (
     KEY_KNOWN_FOR,
@@ -30,8 +34,10 @@ from billing.services.stripe_refunds import (
     send_refund,
     send_refunds,
 )
-from clients.models import Workspace
+from clients.models import UsageUnit, Workspace
 from tests.billing import ledger
+from tests.billing.plan_samples import starter
+from tests.billing.story import subscribe
 from tests.stripe_double import StripeDouble
 from tests.stripe_fixtures import deliver, endpoint, stripe, stripe_server
 
@@ -306,3 +312,102 @@ def test_an_open_dispute_holds_the_money_and_an_inquiry_does_not(
     deliver({**told, "id": "evt_later"})
     assert Dispute.objects.get().held == D(100)
     assert Invoice.objects.get().state == "paid"
+
+
+@pytest.mark.parametrize("outcome", ["won", "lost"])
+@pytest.mark.parametrize(("refunded", "excess", "due"), [(40, 40, 60), (100, 100, 0)])
+def test_a_dispute_over_more_than_is_left_takes_what_is_left(
+    stripe: StripeDouble,
+    payment: Payment,
+    deliver: Any,
+    now: dt.datetime,
+    refunded: int,
+    excess: int,
+    due: int,
+    outcome: str,
+) -> None:
+    """100.00 paid, a part refunded at Stripe, and then all of it disputed."""
+    reverse_payment(
+        payment=payment,
+        amount=D(refunded),
+        reason="Refunded",
+        reversed_at=now,
+        now=now,
+        key="refund",
+        cause=PaymentReversal.Cause.REFUND,
+    )
+    before = Invoice.objects.get().amount_due
+    made = stripe.dispute(payment.provider_id)
+    stripe.close_dispute(made["id"], outcome)
+    for event in [*stripe.events, *stripe.events]:
+        deliver(event)
+    dispute = Dispute.objects.get()
+    assert (dispute.amount, dispute.excess, dispute.state) == (D(100), D(excess), outcome)
+    lost = D(due) if outcome == "lost" else D(0)
+    assert Invoice.objects.get().amount_due == before + lost
+    payment.refresh_from_db()
+    assert payment.returned == D(refunded) + lost
+    assert not StripeEvent.objects.filter(state="failed").exists()
+
+
+@pytest.mark.parametrize("how", ["refund", "dispute"])
+@pytest.mark.parametrize(("there", "left", "claimed"), [(60, 0, ""), (25, 0, "$35.00 is no")])
+def test_money_of_an_order_that_is_on_the_balance_is_taken_from_there(
+    stripe: StripeDouble,
+    acme_support: Workspace,
+    conversation: UsageUnit,
+    deliver: Any,
+    now: dt.datetime,
+    how: str,
+    there: int,
+    left: int,
+    claimed: str,
+) -> None:
+    """An order of 60.00 that could not be granted; some of it was used since."""
+    customer = ensure_customer(client=acme_support.client, now=now).customer_id
+    intent = gateway.charge(
+        customer_id=customer,
+        card_id=stripe.save_card(customer)["id"],
+        amount=D(60),
+        currency="USD",
+        description="",
+        metadata={},
+        key="order",
+    )
+    start = quarter_floor(now - dt.timedelta(days=3))
+    band = subscribe(acme_support, starter(), start).plan_version.top_ups.get()
+    order = TopUpOrder.objects.create(
+        agency=acme_support.agency,
+        client=acme_support.client,
+        workspace=acme_support,
+        band=band,
+        quantity=500,
+        net=60,
+        tax=0,
+        gross=60,
+        currency="USD",
+        method="card",
+        key="one",
+        is_live=False,
+        state="paid",
+        intent_id=intent.id,
+        ordered_at=now,
+        look_at=now,
+    )
+    with transaction.atomic():
+        balance = lock_balance(order.client, "USD")
+        kind = BalanceEntry.Kind.ADJUSTMENT
+        enter(balance, kind=kind, amount=D(60), now=now, key=f"order:{order.pk}", reason="Given")
+        if there < 60:
+            enter(balance, kind=kind, amount=D(there - 60), now=now, key="used", reason="Used")
+    if how == "refund":
+        stripe.api.payments.refund({"payment_intent": intent.id})
+    else:
+        stripe.close_dispute(stripe.dispute(intent.id)["id"], "lost")
+    for event in [*stripe.events, *stripe.events]:
+        deliver(event)
+    assert ClientBalance.objects.get().amount == D(left)
+    assert not StripeEvent.objects.filter(state="failed").exists()
+    words = " ".join(StripeEvent.objects.values_list("said", flat=True))
+    assert f"${there}.00 came off the balance of Acme." in words
+    assert claimed in words

@@ -25,8 +25,15 @@ WAYS: dict[str, dict[str, Any]] = {
     "3ds": {"brand": "visa", "last4": "3220", "does": "asks"},
     # Asks each time, also when its holder is away.
     "3ds always": {"brand": "visa", "last4": "3184", "does": "asks"},
+    # From a bank account, as the currency has it: SEPA in EUR, ACH in USD.
     "debit": {"last4": "3000", "does": "waits", "type": "sepa_debit"},
+    "ach": {"last4": "6789", "does": "waits", "type": "us_bank_account"},
+    # The account is confirmed later, by the small amounts that it got.
+    "ach by hand": {"last4": "2227", "does": "verifies", "type": "us_bank_account"},
 }
+
+DEBITS = {"eur": "debit", "usd": "ach"}
+"""The debit that a page offers by itself, by currency: Stripe's choice, as its account says."""
 
 DECLINES = {
     "generic_decline": ("card_declined", "Your card was declined."),

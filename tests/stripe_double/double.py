@@ -107,6 +107,17 @@ class StripeDouble:
             self.api.sessions.settled(intent, paid=False)
             return intent
 
+    def verify(self, intent_id: str) -> Row:
+        """Somebody has named the small amounts that their account got."""
+        with self._lock:
+            return self.api.payments.verified(self.book.get("payment_intent", intent_id))
+
+    def return_debit(self, intent_id: str, reason: str = "insufficient_funds") -> Row:
+        """A bank takes back a debit that was paid."""
+        with self._lock:
+            intent = self.book.get("payment_intent", intent_id)
+            return self.api.payments.return_debit(intent, reason)
+
     def finish_refund(self, refund_id: str, status: str = "succeeded") -> Row:
         with self._lock:
             return self.api.payments.finish_refund(self.book.get("refund", refund_id), status)

@@ -96,6 +96,8 @@ class Payments:
                 raise self._must_authenticate(intent, method)
         elif does == "asks":
             return self._ask(intent, params.get("return_url", ""))
+        if does == "verifies":
+            return self._verify(intent)
         if does == "waits":
             return self._wait(intent)
         return self.succeed(intent)
@@ -111,6 +113,29 @@ class Payments:
         }
         self.book.tell("payment_intent.requires_action", intent)
         return intent
+
+    def _verify(self, intent: dict[str, Any]) -> dict[str, Any]:
+        intent["status"] = "requires_action"
+        intent["next_action"] = {
+            "type": "verify_with_microdeposits",
+            "verify_with_microdeposits": {
+                "arrival_date": self.book.now() + 2 * 86_400,
+                "hosted_verification_url": f"{self.base}/verify/{intent['id']}",
+                "microdeposit_type": "amounts",
+            },
+        }
+        self.book.tell("payment_intent.requires_action", intent)
+        return intent
+
+    def verified(self, intent: dict[str, Any]) -> dict[str, Any]:
+        """The small amounts were named: it is collected now."""
+        intent["next_action"] = None
+        return self._wait(intent)
+
+    def return_debit(self, intent: dict[str, Any], reason: str) -> dict[str, Any]:
+        """A debit that was paid goes back: a dispute that is lost from the start."""
+        dispute = self.dispute(intent, None, reason)
+        return self.close_dispute(dispute, "lost")
 
     def _wait(self, intent: dict[str, Any]) -> dict[str, Any]:
         intent["status"] = "processing"

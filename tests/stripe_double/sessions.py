@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .book import Book
-from .cards import WAYS
+from .cards import DEBITS, WAYS
 from .payments import Payments
 from .wire import ApiError, invalid
 
@@ -52,7 +52,7 @@ class Sessions:
             expires_at=expires,
             locale=params.get("locale"),
             metadata=dict(params.get("metadata") or {}),
-            payment_method_types=["card"],
+            payment_method_types=_offered(lines, params),
             _lines=lines,
             _intent=params.get(
                 "payment_intent_data" if mode == "payment" else "setup_intent_data", {}
@@ -67,12 +67,16 @@ class Sessions:
             raise invalid(f"This session is {session['status']}.")
         if session["mode"] == "setup":
             return self._save_card(session, way)
+        if way == "debit":
+            way = DEBITS.get(session["currency"], way)
+        if WAYS[way].get("type", "card") not in session["payment_method_types"]:
+            raise invalid(f"This session does not offer {way}.")
         intent = self._intent(session)
         method = self.payments.new_method(way)
         confirmed = self.payments.confirm(
             intent, {"payment_method": method["id"], "return_url": session["success_url"]}
         )
-        if confirmed["status"] != "requires_action":
+        if confirmed["status"] != "requires_action" or WAYS[way]["does"] == "verifies":
             self.complete(session)
         return session
 
@@ -146,3 +150,12 @@ class Sessions:
         self.book.tell("setup_intent.succeeded", setup)
         self.book.tell("checkout.session.completed", session)
         return session
+
+
+def _offered(lines: list[Any], params: dict[str, Any]) -> list[str]:
+    """What a page offers: what it was told to, else what the account has for the currency."""
+    if params.get("payment_method_types"):
+        return list(params["payment_method_types"])
+    currency = lines[0]["price_data"]["currency"] if lines else ""
+    debit = DEBITS.get(currency)
+    return ["card", *([WAYS[debit]["type"]] if debit else [])]

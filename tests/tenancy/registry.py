@@ -152,7 +152,7 @@ ADMIN: dict[str, Rights] = {
     ),
     "billing.InvoiceDocument": Rights(dialogs=(("retry", TAKES_MONEY),)),
     "billing.LateSettlement": READ,
-    "billing.Mail": READ,
+    "billing.Mail": Rights(dialogs=(("retry", TAKES_MONEY),)),
     "billing.MarginRule": Rights(adds=ACTS),
     "billing.OverageQuestion": Rights(
         dialogs=(("approve", ACTS), ("refuse", ACTS)), row=(("answer", None),)
@@ -218,12 +218,14 @@ ADMIN: dict[str, Rights] = {
             ("paid", OPERATES),
             ("failed", OPERATES),
             ("cancel", OPERATES),
+            ("resend_statement", TAKES_MONEY),
+            ("retry_statement", TAKES_MONEY),
         ),
         views=(("statement", {"document__state": "rendered"}),),
     ),
     "payouts.PayoutTerms": Rights(adds=OPERATES, changes=OPERATES),
     "payouts.PlatformFeeRule": Rights(adds=OPERATES),
-    "payouts.StatementDocument": READ,
+    "payouts.StatementDocument": Rights(dialogs=(("retry", TAKES_MONEY),)),
 }
 
 ACTIONS: dict[str, Names] = {}
