@@ -155,12 +155,14 @@ def history(visit: Visit, automatic: AutomaticTopUp) -> list[HistoryRow]:
 
 
 def waiting_order(automatic: AutomaticTopUp | None) -> TopUpOrder | None:
-    """The order that waits for the card's holder; None where none does."""
+    """The order that waits for the card's holder, at their bank or here; None where none does."""
     if automatic is None:
         return None
     open_one = automatic.purchases.filter(state=AutomaticPurchase.State.OPEN).first()
     order = open_one.order if open_one is not None else None
-    return order if order is not None and order.waits_for_holder else None
+    if order is None or order.state != TopUpOrder.State.PENDING or order.intent_id is None:
+        return None
+    return order
 
 
 def _months(visit: Visit) -> dict[int, AutomaticTopUpMonth]:

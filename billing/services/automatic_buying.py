@@ -15,7 +15,7 @@ import datetime as dt
 import logging
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
@@ -74,12 +74,13 @@ def look(*, automatic_id: int, now: dt.datetime) -> AutomaticPurchase | None:
     Owns its transaction, and asks Stripe after it. A payment that Stripe does not answer for is
     asked for again by the tick of orders, under its own key.
     """
-    workspace_id = AutomaticTopUp.objects.values_list("workspace_id", flat=True).get(
-        pk=automatic_id
-    )
-    make_ready(workspace=Workspace.objects.select_related("client").get(pk=workspace_id), now=now)
+    rows = AutomaticTopUp.objects.select_related("workspace__client", "consent")
+    found = rows.get(pk=automatic_id)
+    if _has_enough(found, now):
+        return None
+    make_ready(workspace=found.workspace, now=now)
     with transaction.atomic():
-        workspace = windows.lock_workspace(workspace_id, changes_credit=False)
+        workspace = windows.lock_workspace(found.workspace_id, changes_credit=False)
         automatic = lock_automatic(automatic_id)
         made = _decide(workspace, automatic, now)
     if made is not None and made.order is not None:
@@ -99,6 +100,28 @@ def _due(now: dt.datetime) -> list[int]:
     on = AutomaticTopUp.objects.filter(state=AutomaticTopUp.State.ON, look_at__lte=now)
     due = on.filter(Q(looked_used=None) | Exists(changed)).order_by("look_at", "pk")
     return list(due.values_list("pk", flat=True))
+
+
+def _has_enough(automatic: AutomaticTopUp, now: dt.datetime) -> bool:
+    """Whether more is left than agreed, as mostly: found out without holding up who records.
+
+    What is noted then holds only where nobody has said anything about it meanwhile.
+    """
+    consent = automatic.consent
+    if consent is None or consent.terms_version != TERMS_VERSION:
+        return False
+    looked = _looked(automatic, now)
+    balance = _balance(automatic.workspace, automatic, now)
+    if balance is None or balance.remaining <= consent.threshold:
+        return False
+    same = AutomaticTopUp.objects.filter(pk=automatic.pk, consent=consent, since=automatic.since)
+    same.filter(looked_used=automatic.looked_used).update(**looked)
+    return True
+
+
+def _balance(workspace: Workspace, automatic: AutomaticTopUp, now: dt.datetime) -> Balance | None:
+    found = balances(workspace=workspace, now=now)
+    return next((row for row in found if row.unit.pk == automatic.unit_id), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +147,8 @@ def _decide(
     consent = automatic.consent
     if automatic.state != AutomaticTopUp.State.ON or consent is None or automatic.look_at > now:
         return None
-    balance = next(
-        (row for row in balances(workspace=workspace, now=now) if row.unit == automatic.unit), None
-    )
-    _note_look(automatic, workspace, now)
+    _note_look(automatic, now)
+    balance = _balance(workspace, automatic, now)
     if balance is None or balance.period.is_trial or buys_itself(balance.period, balance.unit):
         return None
     if consent.terms_version != TERMS_VERSION:
@@ -142,15 +163,25 @@ def _decide(
     return _unless_stopped(_Call(workspace, automatic, consent, balance, band, now))
 
 
-def _note_look(automatic: AutomaticTopUp, workspace: Workspace, now: dt.datetime) -> None:
+def _note_look(automatic: AutomaticTopUp, now: dt.datetime) -> None:
     """Until usage changes, or something is said about it, nothing is looked at again."""
+    looked = _looked(automatic, now)
+    for name, value in looked.items():
+        setattr(automatic, name, value)
+    automatic.save(update_fields=list(looked))
+
+
+def _looked(automatic: AutomaticTopUp, now: dt.datetime) -> dict[str, Any]:
+    """What a look notes; read before what is left is worked out, so that nothing is missed."""
     window = UsageWindow.objects.filter(
-        workspace=workspace, unit=automatic.unit_id, start__lte=now, end__gt=now
+        workspace=automatic.workspace_id, unit=automatic.unit_id, start__lte=now, end__gt=now
     ).first()
-    automatic.looked_start = window.start if window else now
-    automatic.looked_used = window.used if window else Decimal(0)
-    automatic.reason = automatic.detail = ""
-    automatic.save(update_fields=["looked_start", "looked_used", "reason", "detail"])
+    return {
+        "looked_start": window.start if window else now,
+        "looked_used": window.used if window else Decimal(0),
+        "reason": "",
+        "detail": "",
+    }
 
 
 def _is_open(automatic: AutomaticTopUp) -> bool:

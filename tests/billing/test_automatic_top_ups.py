@@ -29,6 +29,7 @@ from billing.models import (
 )
 from billing.refusals import RefusedError
 from billing.services import automatic_consent
+from billing.services.attention import attend
 from billing.services.automatic_buying import look, look_at_all
 from billing.services.automatic_consent import (
     resume,
@@ -444,15 +445,37 @@ def test_the_packages_own_rule_and_the_clients_never_both_buy(
 
 
 def test_where_a_package_comes_that_buys_itself_the_clients_rests(
-    automatic: AutomaticTopUp,
+    stripe: StripeDouble, automatic: AutomaticTopUp, acme_support: Workspace, now: dt.datetime
+) -> None:
+    """Both would buy at 200; the package does, once, on account."""
+    policy = {"policy": "top_up", "top_up": "Growth 500", "at": "200", "then": "block"}
+    plan = starter(allowances=[allowance(overage=policy | {"max_count": 5})])
+    version = import_plan(agency=acme_support.agency, document=plan, now=now)
+    change_plan(
+        subscription=acme_support.subscriptions.get(), plan_version=version, when="now", now=now
+    )
+    use(acme_support, 850, now)
+    for _ in range(2):
+        look_at_all(now=now, limit=10)
+        attend(workspace_id=acme_support.pk, now=now)
+    assert [row.key.partition(":")[0] for row in TopUpPurchase.objects.all()] == ["auto"]
+    assert (standing(automatic), stripe.rows("charge")) == (("on", ""), [])
+    assert not AutomaticPurchase.objects.exists()
+
+
+def test_it_rests_in_a_trial(
+    card: Callable[..., str],
     acme_support: Workspace,
-    monkeypatch: pytest.MonkeyPatch,
+    conversation: Any,
+    client_admin: User,
     now: dt.datetime,
 ) -> None:
-    monkeypatch.setattr("billing.services.automatic_buying.buys_itself", lambda *_: True)
-    use(acme_support, 900, now)
+    growth = subscribe(acme_support, starter(trial_days=14), MARCH).plan_version.top_ups.get()
+    card()
+    consent(acme_support, growth, client_admin, now)
+    use(acme_support, 990, now)
     assert look_at_all(now=now, limit=10) == 0
-    assert standing(automatic) == ("on", "")
+    assert not TopUpOrder.objects.exists()
 
 
 # --- Limits ------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from clients.models import User
 from .conftest import House, SignIn
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-CLIENT_PAGES = ("", "top-ups/", "invoices/", "package/", "alerts/", "limits/")
+CLIENT_PAGES = ("", "top-ups/", "invoices/", "package/", "alerts/", "limits/", "automatic/")
 OURS_IN_THE_ADMIN = [[".console-grid"], [".console-card"], [".console-heading"]]
 
 
@@ -53,7 +53,8 @@ def test_pages_are_accessible(
     sign_in(client_admin)
     mine = f"/portal/{house.client.pk}/"
     offer = f"top-ups/{house.workspace.pk}/{house.growth.pk}/"
-    for path in (*CLIENT_PAGES, offer, f"invoices/{house.invoice.pk}/"):
+    automatic = f"automatic/{house.workspace.pk}/{house.growth.unit_id}/"
+    for path in (*CLIENT_PAGES, offer, automatic, f"invoices/{house.invoice.pk}/"):
         page.goto(mine + path)
         found.append(violations(page))
     sign_in(teammate)
