@@ -24,4 +24,7 @@ BENCHES: Final = {
     "closing": Bench(
         "tests.bench.closing", "close, draft and issue a month of 10,000 subscriptions"
     ),
+    "documents": Bench(
+        "tests.bench.documents", "a page beside bare WeasyPrint, 500 lines, 1,000 by two processes"
+    ),
 }

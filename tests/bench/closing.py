@@ -51,7 +51,7 @@ PLAN: Final[dict[str, Any]] = {
 
 def run(scale: float) -> list[Figure]:
     count = max(1, round(SUBSCRIPTIONS * scale))
-    clone_workspaces(_original(), count - 1)
+    clone_workspaces(a_month_of_usage(), count - 1)
     before = last_ids()
     held = peak_mib()
     closing, closed = _step("Closing periods", close_due_periods)
@@ -74,7 +74,7 @@ def run(scale: float) -> list[Figure]:
     ]
 
 
-def _original() -> Workspace:
+def a_month_of_usage() -> Workspace:
     """A workspace with a month of usage behind it, its first fees invoiced."""
     agency = cast.agency()
     cast.unit(agency)
