@@ -58,8 +58,11 @@ class InvoiceView:
         self.snapshot = snapshot
         self.formats = Formats(snapshot.locale, snapshot.currency)
         self.palette = Palette.of(snapshot.agency)
-        self.tax_name = snapshot.tax_name or _("Tax")
         self.running = RunningSum(self.formats)
+
+    @property
+    def tax_name(self) -> str:
+        return self.snapshot.tax_name or _("Tax")
 
     def context(self) -> dict[str, Any]:
         snapshot, formats = self.snapshot, self.formats

@@ -14,6 +14,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from agencyportal.core.documents import Brand, Party, Span
+from agencyportal.core.formats import Formats
 from agencyportal.core.money import round_money
 from agencyportal.core.printing import COUNTRIES_WITH_VAT
 from billing import stripe_gateway as gateway
@@ -43,6 +44,7 @@ from billing.portal_links import page_of_invoice
 from clients.models import Agency, Client, Platform, Workspace
 from clients.models.parties import Party as PartyRow
 
+from .conversion_notes import Conversions
 from .invoice_pricing import PricedInvoice
 from .usage_summary import UsageOfPeriods, span_of, span_of_charge
 
@@ -59,11 +61,17 @@ def freeze(
     """
     periods = _usage_periods(priced)
     usage = UsageOfPeriods([period for of_one in periods for period in of_one])
+    conversions = Conversions(line for one in priced for line in _ours(one))
     frozen = []
     for one, of_one in zip(priced, periods, strict=True):
         with translation.override(one.invoice.client.language):
             payment = paying.get(one.invoice.pk)
-            frozen.append(_freeze(one, of_one, usage, platform, payment))
+            notes = conversions.notes(
+                _ours(one),
+                Formats(locale_of(one.invoice.client), one.invoice.currency),
+                one.invoice.client.timezone,
+            )
+            frozen.append(_freeze(one, of_one, usage, platform, payment, notes))
     return frozen
 
 
@@ -73,6 +81,7 @@ def _freeze(
     usage: UsageOfPeriods,
     platform: Platform,
     payment: Payment | None,
+    notes: Sequence[str],
 ) -> InvoiceSnapshot:
     invoice = priced.invoice
     if invoice.issue_date is None:
@@ -113,6 +122,7 @@ def _freeze(
         payment=_how_to_pay(invoice, platform),
         service_periods=tuple(_service_periods(periods, ours)),
         tax_name=tax_name_of(platform),
+        notes=tuple(notes),
         locale=locale_of(client),
     )
 

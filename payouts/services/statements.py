@@ -20,8 +20,10 @@ from agencyportal.core.money import round_money
 from agencyportal.core.periods import local_date
 from billing.charge_words import in_words
 from billing.documents.invoice_view import KINDS
-from billing.models import CollectedBy, InvoiceLine, PeriodUsage
+from billing.models import BillingPeriod, CollectedBy, InvoiceLine, PeriodUsage
+from billing.services.conversion_notes import conversion_notes
 from billing.services.invoice_snapshot import brand_of, locale_of, party_of
+from clients.conversions import rates_used
 from clients.models import Client, Platform, UsageUnit, Workspace
 from payouts.documents.statement_snapshot import (
     AdjustmentKind,
@@ -85,6 +87,7 @@ def _snapshot(
         adjustments=_adjustments(earnings, agency.timezone),
         invoices=_invoices(earnings, agency.timezone),
         collected_by_agency=_collected(payout),
+        notes=_conversions(payout, earnings),
         locale=locale_of(agency),
     )
 
@@ -122,6 +125,18 @@ def _totals(payout: Payout, shares: Sequence[Share]) -> StatementTotals:
 
 
 # --- By client, workspace and unit -------------------------------------------------------------
+
+
+def _conversions(payout: Payout, earnings: Sequence[Earning]) -> tuple[str, ...]:
+    """The exchange rates behind routed costs of this statement, if there are any."""
+    ids = {e.period_id for e in earnings if e.kind == EarningKind.ROUTED_COST}
+    periods = BillingPeriod.objects.filter(pk__in=ids).values_list("workspace_id", "start", "end")
+    if not periods:
+        return ()
+    workspaces, starts, ends = zip(*periods, strict=True)
+    used = rates_used(workspace_ids=set(workspaces), start=min(starts), end=max(ends))
+    formats = Formats(locale_of(payout.agency), payout.currency)
+    return tuple(conversion_notes(used, formats, payout.agency.timezone))
 
 
 def _used_in(earnings: Sequence[Earning]) -> dict[tuple[int, int], Decimal]:
