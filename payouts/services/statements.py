@@ -129,7 +129,7 @@ def _totals(payout: Payout, shares: Sequence[Share]) -> StatementTotals:
 
 def _conversions(payout: Payout, earnings: Sequence[Earning]) -> tuple[str, ...]:
     """The exchange rates behind routed costs of this statement, if there are any."""
-    ids = {e.period_id for e in earnings if e.kind == EarningKind.ROUTED_COST}
+    ids = {e.period_id for e in earnings if e.kind == EarningKind.ROUTED_COST and e.period_id}
     periods = BillingPeriod.objects.filter(pk__in=ids).values_list("workspace_id", "start", "end")
     if not periods:
         return ()

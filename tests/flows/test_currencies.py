@@ -74,7 +74,7 @@ YEN = Walk(
         "Net total ¥50,553 Tax 10% ¥5,055 Total ¥55,608 Amount due ¥55,608",
         "Costs in USD were converted at 1 USD = 151.237 JPY.",
     ),
-    # 5 % of 378, 375 and 49,800, each to four places; 302.474 of cost
+    # Fees of 5 %, each a whole yen: 19, 19 and 2,490; 302.474 of cost
     statement=(
         "Routed usage, collected from clients ¥753",
         "Package fees, collected from clients ¥49,800",
@@ -118,7 +118,7 @@ EUROS = Walk(
     fee="499",
     each="0.2",
     tax="19",
-    # 30 x 0.20; 2 USD are 1.84, with 25 % 2.30
+    # 30 x 0.20; 2 USD are 1.84, with 25 % 2.30. Fees of 24.95, 0.30 and 0.12
     charged=(("overage", "6"), ("overage", "2.3"), ("base", "499")),
     totals=("507.30", "96.39", "603.69"),
     printed=(
@@ -139,7 +139,7 @@ EUROS = Walk(
         "KI-Kosten dieser Nutzung −1,84 €",
         "Kosten in USD wurden umgerechnet: 1 USD = 0,92 EUR.",
     ),
-    earned="480.10",
+    earned="480.09",
 )
 
 
@@ -232,7 +232,7 @@ def pay_all(now: dt.datetime) -> None:
             amount=invoice.amount_due,
             currency=invoice.currency,
             method="bank_transfer",
-            reference=invoice.number,
+            reference=str(invoice.number),
             received_at=now,
             now=now,
             key=f"pay:{invoice.pk}",
