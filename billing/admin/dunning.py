@@ -49,7 +49,11 @@ def what(step: Step, schedule: Schedule) -> str:
         if schedule.policy == DunningSchedule.Policy.SUSPEND:
             return "New usage is suspended until it is paid; client and agency are told"
         return "The agency is told; nothing more happens by itself"
-    letter = {"": "", "reminder": "the client is reminded", "final": "the client is told, last"}
+    letter = {
+        "": "",
+        "reminder": "the client is reminded",
+        "final": "the client gets the last notice",
+    }
     if not step.charges:
         return letter[step.letter].capitalize()
     charged = "The saved card is charged, where the client has consented"
@@ -122,7 +126,7 @@ class SetSchedule(BillingDialog):
         except DunningError as error:
             raise RefusedError(str(error), field=error.field) from error
         running = Dunning.objects.filter(agency=self.row, invoice__state__in=UNPAID).count()
-        return [*in_words(schedule), ("Invoices in progress", f"{running} keep theirs")]
+        return [*in_words(schedule), ("Invoices in progress", f"{running}, which keep theirs")]
 
     def act(self, form: DialogForm) -> str:
         row = set_schedule(
@@ -167,27 +171,27 @@ class DunningScheduleAdmin(ReadOnlyAdmin):
 # --- On an invoice -----------------------------------------------------------------------------
 
 
+@told("What came of it")
+def outcome(entry: DunningEntry) -> str:
+    """Of a charge, how it stands; else why, or whom it was sent to."""
+    if entry.checkout is not None:
+        state = entry.checkout.get_state_display()
+        return f"{state}. {entry.checkout.failure}".strip()
+    if entry.mail is not None and not entry.said:
+        to = ", ".join(entry.mail.recipients) or "nobody"
+        return f"Mail to {to}: {entry.mail.get_state_display().lower()}"
+    return entry.said or "–"
+
+
+@told("Day")
+def of_schedule(entry: DunningEntry) -> str:
+    return "–" if entry.day is None else when(entry.day)
+
+
 class DunningEntryInline(ScopedInline):
     model = DunningEntry
     verbose_name_plural = "dunning"
     show_change_link = False
-
-    @staticmethod
-    @told("What came of it")
-    def outcome(entry: DunningEntry) -> str:
-        """Of a charge, how it stands; else why, or whom it was sent to."""
-        if entry.checkout is not None:
-            state = entry.checkout.get_state_display()
-            return f"{state}. {entry.checkout.failure}".strip()
-        if entry.mail is not None and not entry.said:
-            to = ", ".join(entry.mail.recipients) or "nobody"
-            return f"Mail to {to}: {entry.mail.get_state_display().lower()}"
-        return entry.said or "–"
-
-    @staticmethod
-    @told("Day")
-    def of_schedule(entry: DunningEntry) -> str:
-        return "–" if entry.day is None else when(entry.day)
 
     fields = ("done_at", of_schedule, "kind", outcome, "by")
 
@@ -213,7 +217,7 @@ def dunning_in_words(invoice: Invoice) -> str:
     coming = next((step for step in row.schedule.steps() if step.day not in done), None)
     if coming is None:
         return "Every step is over"
-    return f"Next: {what(coming, row.schedule)}. {localtime(row.next_at):%-d %b %Y}"
+    return f"{localtime(row.next_at):%-d %b %Y}: {what(coming, row.schedule)}"
 
 
 class OfDunning(BillingDialog):

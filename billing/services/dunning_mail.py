@@ -203,7 +203,11 @@ def _link_words() -> str:
 def _details(invoice: Invoice) -> list[str]:
     """How to pay by bank transfer, as printed on the invoice."""
     payment = (invoice.snapshot or {}).get("payment") or {}
-    lines = [f"{line['label']}: {line['value']}" for line in payment.get("details", [])]
+    plain = _("Bank transfer")
+    lines = [
+        line["value"] if line["label"] == plain else f"{line['label']}: {line['value']}"
+        for line in payment.get("details", [])
+    ]
     return [*lines, _("Reference: %(number)s") % {"number": invoice.number}] if lines else []
 
 

@@ -62,7 +62,7 @@ def test_an_owner_sees_what_a_schedule_does_before_it_holds(
         "3 days before it",
         "The saved card is charged, where the client has consented",
         "New usage is suspended until it is paid; client and agency are told",
-        "1 keep theirs",
+        "1, which keep theirs",
     ):
         assert words in shown
     assert not DunningSchedule.objects.exists()
@@ -111,7 +111,7 @@ def test_every_step_is_on_the_invoice_and_it_is_paused_with_a_reason(
     shown = client.get(page).content.decode()
     assert "3 days before it" in shown
     assert "Mail to billing@acme.example: pending" in shown
-    assert "Next: The saved card is charged, where the client has consented" in shown
+    assert "24 Mar 2026: The saved card is charged, where the client has consented" in shown
 
     pause = on_invoice(invoice, "pause-dunning")
     assert "reason" in client.post(pause, {"key": "one"}).content.decode()
