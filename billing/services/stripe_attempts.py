@@ -22,10 +22,16 @@ from billing import stripe_gateway as gateway
 from billing.models import InvoiceCheckout, TopUpOrder
 from billing.models.attempts import AttemptQuerySet
 from billing.refusals import RefusedError
-from billing.stripe_gateway import CheckoutLine, DeclinedError, GatewayError
+from billing.stripe_gateway import (
+    AskedDifferentlyError,
+    CheckoutLine,
+    DeclinedError,
+    GatewayError,
+    RejectedError,
+)
 
 from .stripe_customers import ensure_customer
-from .stripe_standing import Standing, declined, standing_of
+from .stripe_standing import Standing, declined, refused, standing_of
 
 Attempt = TypeVar("Attempt", TopUpOrder, InvoiceCheckout)
 
@@ -94,8 +100,9 @@ def charge_card(
     """Charge the card that an attempt names, once, by ``key``; how the payment stands then.
 
     With ``address`` its holder is here and may be sent to confirm it; without, nobody is. A
-    decline is an outcome (`Standing.failure_code`), not an error. Raises GatewayError where nobody
-    knows: the same key asks again, and charges once.
+    decline is an outcome (`Standing.failure_code`), not an error, and so is what Stripe does not
+    charge at all. Raises GatewayError where nobody knows: the same key asks again, and charges
+    once.
     """
     customer = ensure_customer(client=attempt.client, now=now)
     try:
@@ -111,6 +118,10 @@ def charge_card(
         )
     except DeclinedError as error:
         return declined(error)
+    except AskedDifferentlyError:
+        raise
+    except RejectedError as error:
+        return refused(error)
     return standing_of(intent)
 
 

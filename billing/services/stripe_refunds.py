@@ -14,7 +14,7 @@ from billing import stripe_gateway as gateway
 from billing.models import PaymentReversal, Refund, TopUpOrder
 from billing.refusals import RefusedError
 from billing.stripe_amounts import UnchargeableError
-from billing.stripe_gateway import GatewayError, RejectedError
+from billing.stripe_gateway import AskedDifferentlyError, GatewayError, RejectedError
 
 from .refunds import record_refund_result
 from .reversals import reverse_payment
@@ -67,6 +67,8 @@ def send_refund(*, refund: Refund, now: dt.datetime) -> Refund:
             metadata={"refund": str(refund.pk)},
             key=refund.key,
         )
+    except AskedDifferentlyError:
+        raise
     except (RejectedError, UnchargeableError) as error:
         return record_refund_result(
             refund=refund, state=Refund.State.FAILED, failure=str(error), now=now

@@ -8,7 +8,8 @@ from typing import Final
 
 from billing import stripe_gateway as gateway
 from billing.models.attempts import AUTHENTICATE, PaymentAttempt
-from billing.stripe_gateway import Checkout, DeclinedError, Intent
+from billing.stripe_gateway import Checkout, DeclinedError, Intent, RejectedError
+from billing.stripe_gateway.errors import NOT_CHARGED, REFUSALS, decline_words
 
 _States: Final = PaymentAttempt.State
 
@@ -78,3 +79,10 @@ def declined(error: DeclinedError) -> Standing:
     facts = {"intent_id": error.intent_id, "failure": str(error)}
     state = _States.PENDING if error.code == AUTHENTICATE else _States.FAILED
     return Standing(state, facts=facts, failure_code=error.code)
+
+
+def refused(error: RejectedError) -> Standing:
+    """A charge that Stripe does not make: its card was taken off there, it is too small."""
+    code = error.code if error.code in REFUSALS else NOT_CHARGED
+    facts = {"intent_id": "", "failure": decline_words(code)}
+    return Standing(_States.FAILED, facts=facts, failure_code=code)

@@ -23,6 +23,7 @@ from .customers import (
 )
 from .endpoints import change_endpoint, create_endpoint, read_account
 from .errors import (
+    AskedDifferentlyError,
     AuthenticationNeededError,
     DeclinedError,
     GatewayError,
@@ -34,7 +35,7 @@ from .errors import (
     decline_words,
     is_final_decline,
 )
-from .intents import cancel_intent, charge, confirm_intent, read_intent
+from .intents import cancel_intent, charge, confirm_intent, find_intent, read_intent
 from .refunds import find_refunds, read_dispute, read_refund, refund
 from .values import (
     Account,
@@ -52,6 +53,7 @@ from .values import (
 
 __all__ = [
     "Account",
+    "AskedDifferentlyError",
     "AuthenticationNeededError",
     "Card",
     "CardPage",
@@ -79,6 +81,7 @@ __all__ = [
     "create_customer",
     "create_endpoint",
     "decline_words",
+    "find_intent",
     "find_refunds",
     "forget_card",
     "is_final_decline",

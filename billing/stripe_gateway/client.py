@@ -12,6 +12,7 @@ import stripe
 from django.conf import settings
 
 from .errors import (
+    AskedDifferentlyError,
     AuthenticationNeededError,
     DeclinedError,
     GatewayError,
@@ -92,6 +93,8 @@ def _meaning(error: stripe.StripeError) -> GatewayError:
         _logger.warning("Stripe refused a call: %s", error)
         words = f"Stripe refused it: {error.user_message or error}"
         kind = NotThereError if code == "resource_missing" else RejectedError
+        if isinstance(error, stripe.IdempotencyError):
+            kind = AskedDifferentlyError
         return kind(words, code=code)
     _logger.warning("Stripe could not be reached: %s", error)
     return UnreachableError("Stripe does not answer just now. Please try again in a minute.")

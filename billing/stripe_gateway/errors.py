@@ -27,6 +27,17 @@ is `DECLINED` and nothing more, as card schemes ask."""
 
 DECLINED: Final = gettext_noop("The bank declined the payment.")
 
+NOT_CHARGED: Final = "not_charged"
+"""Our word for a charge that Stripe does not make, where nobody can do anything about why."""
+
+REFUSALS: Final = {
+    "amount_too_large": gettext_noop("The amount is too large to be charged."),
+    "amount_too_small": gettext_noop("The amount is too small to be charged."),
+    "resource_missing": gettext_noop("The card is not saved any more."),
+    NOT_CHARGED: gettext_noop("The card cannot be charged."),
+}
+"""Why Stripe does not make a charge, before any bank is asked."""
+
 NEVER_AGAIN: Final = frozenset(
     {
         "authentication_required",
@@ -45,7 +56,7 @@ NEVER_AGAIN: Final = frozenset(
 
 def decline_words(code: str) -> str:
     """What to tell who holds the card, in the language in use."""
-    return _(DECLINES.get(code, DECLINED))
+    return _(DECLINES.get(code) or REFUSALS.get(code, DECLINED))
 
 
 def is_final_decline(code: str) -> bool:
@@ -83,6 +94,10 @@ class RejectedError(GatewayError):
     def __init__(self, message: str, *, code: str = "") -> None:
         super().__init__(message)
         self.code = code
+
+
+class AskedDifferentlyError(RejectedError):
+    """The key has asked for something else before. Whether that was done, this does not say."""
 
 
 class NotThereError(RejectedError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from billing.stripe_amounts import to_stripe
 
 from .client import calling, once
-from .reading import intent_of
+from .reading import intent_of, notes
 from .values import Intent
 
 WITH_CHARGE = ["latest_charge"]
@@ -76,6 +77,23 @@ def read_intent(intent_id: str) -> Intent:
     """A payment as it stands now."""
     with calling() as client:
         return intent_of(client.v1.payment_intents.retrieve(intent_id, {"expand": WITH_CHARGE}))
+
+
+def find_intent(
+    *, customer_id: str, metadata: Mapping[str, str], since: dt.datetime
+) -> Intent | None:
+    """A customer's payment that carries these notes, made since then; None where there is none.
+
+    Read from Stripe's list, which knows of a payment as soon as it is made.
+    """
+    wanted = metadata.items()
+    with calling() as client:
+        made = client.v1.payment_intents.list(
+            {"customer": customer_id, "created": {"gte": int(since.timestamp())}, "limit": 100}
+        )
+        mine = (one.id for one in made.auto_paging_iter() if wanted <= notes(one.metadata).items())
+        found = next(mine, None)
+    return None if found is None else read_intent(found)
 
 
 def cancel_intent(intent_id: str) -> Intent:
