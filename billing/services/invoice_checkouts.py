@@ -26,10 +26,10 @@ from clients.models import User
 
 from .invoice_booking import look_at_checkout
 from .saved_card_charges import (
-    begin_charge,
     follow_up_charge,
     metadata_of,
     page_of,
+    resume_charge,
     take_charge_back,
 )
 from .stripe_attempts import look_at_each, open_page, record
@@ -74,7 +74,7 @@ def _bring_up_to_date(earlier: InvoiceCheckout, invoice: Invoice, now: dt.dateti
     """Settle what has ended meanwhile, and close a page that asks for another amount; a charge of
     the saved card that waits for its holder is taken back."""
     if earlier.method == InvoiceCheckout.Method.CARD:
-        earlier = begin_charge(checkout=earlier, now=now)
+        earlier = resume_charge(checkout=earlier, now=now)
         take_charge_back(checkout=look_at_checkout(checkout=earlier, now=now), now=now)
         return
     if not earlier.session_id:

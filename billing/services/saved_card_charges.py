@@ -14,7 +14,7 @@ from typing import Final
 from django.conf import settings
 
 from billing import stripe_gateway as gateway
-from billing.models import Invoice, InvoiceCheckout
+from billing.models import Dispute, Dunning, Invoice, InvoiceCheckout, PaymentReversal
 from billing.stripe_amounts import UnchargeableError, to_stripe
 from billing.stripe_gateway import DeclinedError, RejectedError
 from billing.stripe_gateway.errors import NEVER_AGAIN
@@ -24,6 +24,9 @@ from .invoice_booking import look_at_checkout, take_in
 from .stripe_attempts import ASKED_AGAIN_FOR, LOST, charge_card, record
 from .stripe_customers import customer_of
 from .stripe_standing import declined, standing_of
+
+ON_ITS_WAY_FOR: Final = dt.timedelta(minutes=2)
+"""Longer than a call to Stripe takes with everything that it waits for."""
 
 _States: Final = InvoiceCheckout.State
 _Methods: Final = InvoiceCheckout.Method
@@ -49,10 +52,12 @@ def why_not_charged(invoice: Invoice) -> str:
     customer = customer_of(invoice.client)
     if customer is None or not customer.has_card:
         return "No card is saved."
+    if invoice.checkouts.unsettled().exists():  # of whatever card: one is open at most
+        return "Its holder has to confirm the charge before."
+    if _was_taken_back(invoice):
+        return "A payment of it was taken back: its card is not charged by itself again."
     tried = invoice.checkouts.filter(method=_Methods.CARD, card_id=customer.card_id)
     last = tried.order_by("-pk").first()
-    if last is not None and last.awaits_holder:
-        return "Its holder has to confirm the charge before."
     if last is not None and last.decline in NEVER_AGAIN:
         return f"The bank will not let this card be charged: {last.failure}"
     try:
@@ -60,6 +65,16 @@ def why_not_charged(invoice: Invoice) -> str:
     except UnchargeableError as error:
         return str(error)
     return ""
+
+
+def _was_taken_back(invoice: Invoice) -> bool:
+    """Whether its payer's bank decided against a payment of it, or somebody refunded one at Stripe:
+    nobody who has their money back expects it to be taken again."""
+    lost = Dispute.objects.filter(payment__invoice=invoice, state=Dispute.State.LOST)
+    refunds = PaymentReversal.objects.filter(
+        payment__invoice=invoice, cause=PaymentReversal.Cause.REFUND
+    )
+    return lost.exists() or refunds.exists()
 
 
 def place_charge(invoice: Invoice, *, now: dt.datetime) -> InvoiceCheckout:
@@ -83,7 +98,7 @@ def place_charge(invoice: Invoice, *, now: dt.datetime) -> InvoiceCheckout:
 
 def begin_charge(*, checkout: InvoiceCheckout, now: dt.datetime) -> InvoiceCheckout:
     """Charge it. Safe to repeat: the attempt's key charges once. A decline is the attempt's
-    outcome. Raises GatewayError where nobody knows: the tick asks again."""
+    outcome. Raises GatewayError where nobody knows: `resume_charge` asks again."""
     if checkout.state != _States.PENDING or checkout.intent_id:
         return checkout
     found = charge_card(
@@ -95,6 +110,43 @@ def begin_charge(*, checkout: InvoiceCheckout, now: dt.datetime) -> InvoiceCheck
         now=now,
     )
     return take_in(checkout, found, now)
+
+
+def resume_charge(*, checkout: InvoiceCheckout, now: dt.datetime) -> InvoiceCheckout:
+    """Go on with a charge that Stripe has not answered about. While it may still be made, it is
+    asked for again. Where it was paid otherwise meanwhile, consent was withdrawn or another card is
+    saved, it is looked for at Stripe, and over if it is not there. Raises GatewayError."""
+    if checkout.state != _States.PENDING or checkout.intent_id:
+        return checkout
+    if _may_be_made(checkout):
+        return begin_charge(checkout=checkout, now=now)
+    customer = customer_of(checkout.client)
+    if customer is None or now - checkout.opened_at < ON_ITS_WAY_FOR:
+        return checkout
+    since = checkout.opened_at - ON_ITS_WAY_FOR  # clocks differ
+    made = gateway.find_intent(
+        customer_id=customer.customer_id, metadata=metadata_of(checkout), since=since
+    )
+    if made is not None:
+        return take_in(checkout, standing_of(made), now)
+    return record(checkout, _States.CANCELLED)
+
+
+def _may_be_made(checkout: InvoiceCheckout) -> bool:
+    """Whether a charge that was written down some time ago may be made now."""
+    invoice = checkout.invoice
+    if invoice.state not in (Invoice.State.ISSUED, Invoice.State.PARTIALLY_PAID):
+        return False
+    if Dunning.objects.filter(invoice=invoice, paused_at__isnull=False).exists():
+        return False
+    return _is_wanted(checkout) and consent_of(checkout.client) is not None
+
+
+def _is_wanted(checkout: InvoiceCheckout) -> bool:
+    """Whether its amount is what is due, and its card the one that is saved."""
+    customer = customer_of(checkout.client)
+    is_saved = customer is not None and customer.card_id == checkout.card_id
+    return is_saved and checkout.amount == checkout.invoice.amount_due
 
 
 def confirm_charge(*, checkout: InvoiceCheckout, now: dt.datetime) -> InvoiceCheckout:
@@ -129,14 +181,14 @@ def take_charge_back(*, checkout: InvoiceCheckout, now: dt.datetime) -> InvoiceC
 
 
 def follow_up_charge(checkout: InvoiceCheckout, now: dt.datetime) -> None:
-    """What a tick does about a charge that is open. One whose invoice needs no such amount any
-    more is taken back."""
+    """What a tick does about a charge that is open. One that waits for its holder is taken back
+    where its invoice needs no such amount any more, or another card is saved."""
     if not checkout.intent_id:
         if now - checkout.opened_at < ASKED_AGAIN_FOR:
-            begin_charge(checkout=checkout, now=now)
+            resume_charge(checkout=checkout, now=now)
         else:
             record(checkout, _States.FAILED, trouble=LOST)
         return
     checkout = look_at_checkout(checkout=checkout, now=now)
-    if checkout.awaits_holder and checkout.amount != checkout.invoice.amount_due:
+    if checkout.awaits_holder and not _is_wanted(checkout):
         take_charge_back(checkout=checkout, now=now)
