@@ -95,13 +95,6 @@ _LOCKED: Final = PreparedQuery[Reservation](
         .select_for_update(of=("self",), no_key=True)
     )
 )
-_STORED: Final = PreparedQuery[UsageEvent](
-    lambda slots: UsageEvent.objects.filter(
-        workspace=slots.number("workspace"),
-        source=slots.text("source"),
-        external_id=slots.text("external_id"),
-    )
-)
 _SAVED: Final = PreparedUpdate(
     lambda slots: (
         Reservation.objects.filter(pk=slots.number("pk")),
@@ -148,14 +141,10 @@ def _record(
     row: Reservation, event: SubmittedEvent, held: windows.Held, now: dt.datetime
 ) -> UsageEvent:
     timed = msgspec.structs.replace(event, time=row.reserved_at)
-    is_new = record_within(workspace=row.workspace, held=held, event=timed, now=now)
-    source, external_id = event.key
-    stored = _STORED.first(workspace=row.workspace_id, source=source, external_id=external_id)
-    if stored is None:
-        raise UsageEvent.DoesNotExist(f"The event “{external_id}” was recorded and is not there.")
+    stored, is_new = record_within(workspace=row.workspace, held=held, event=timed, now=now)
     taken = not is_new and Reservation.objects.filter(event=stored).exists()
     if taken or stored.unit_id != row.unit_id:
-        raise ConflictError(f"The event “{external_id}” is there already and stands for another.")
+        raise ConflictError(f"The event “{event.id}” is there already and stands for another.")
     return stored
 
 

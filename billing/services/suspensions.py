@@ -7,8 +7,10 @@ suspension ends in the very transaction in which nothing is due any more.
 from __future__ import annotations
 
 import datetime as dt
+from typing import Final
 
 from agencyportal.core.money import format_money
+from agencyportal.core.prepared import PreparedQuery
 from billing.models import DunningEntry, Invoice, Suspension
 from billing.portal_links import page_of_invoice
 from billing.refusals import NotAdmittedError
@@ -36,6 +38,8 @@ def lift(invoice: Invoice, *, now: dt.datetime, said: str) -> bool:
 
 def refusal_for(client_id: int) -> NotAdmittedError | None:
     """Why a client's new usage is not admitted; None where it is. One query, for most."""
+    if not _OPEN.rows(client=client_id):
+        return None
     rows = Suspension.objects.open().filter(client=client_id)
     found = rows.select_related("invoice").defer("invoice__snapshot").order_by("began_at").first()
     if found is None:
@@ -47,3 +51,11 @@ def refusal_for(client_id: int) -> NotAdmittedError | None:
         f"{invoice.number} are not paid. As soon as they are, it goes on. How to pay: "
         f"{page_of_invoice(invoice)}"
     )
+
+
+_OPEN: Final = PreparedQuery[tuple[int]](
+    lambda slots: (
+        Suspension.objects.open().filter(client=slots.number("client")).order_by().values_list("pk")
+    )
+)
+"""Asked with every reservation."""

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import DEFAULT_DB_ALIAS, DataError, IntegrityError, transaction
 
-from clients import costing, record_sql
+from agencyportal.core.money import unscaled
+from clients import costing, metering, record_sql
 from clients.models import CostPayer, UsageEvent, Workspace
 from clients.services.conflicts import note_conflicts
 from clients.services.counting import Gathered, Windows, count_events
@@ -71,7 +72,7 @@ def record_events(
         with transaction.atomic():
             record_sql.enter_workspaces([workspace.pk])
             held = record_sql.hold_workspace(workspace.pk)
-            return _store(workspace, measured, held, now)
+            return _store(workspace, measured, held, now)[0]
     except (DataError, IntegrityError):
         refuse_overflow(workspace, measured)
         raise
@@ -93,23 +94,46 @@ class NotStoredError(Exception):
 
 def record_within(
     *, workspace: Workspace, held: record_sql.Held, event: SubmittedEvent, now: dt.datetime
-) -> bool:
+) -> tuple[UsageEvent, bool]:
     """`record_events` of one, in a transaction that holds the workspace (`windows.hold_workspace`)
-    already; whether it was new.
+    already; the event that stands, and whether it was new.
 
     Raises EventsRefused, and NotStoredError where the transaction cannot go on.
     """
     measured = measure_events(workspace=workspace, events=[event], now=now)
     try:
-        return bool(_store(workspace, measured, held, now).accepted)
+        _, inserted = _store(workspace, measured, held, now)
     except (DataError, IntegrityError) as error:
         raise NotStoredError(workspace, measured) from error
+    (one,) = measured
+    if (pk := inserted.get(one.key)) is not None:
+        return _just_stored(workspace, one, pk), True
+    source, external_id = one.key
+    return workspace.events.get(source=source, external_id=external_id), False
+
+
+def _just_stored(workspace: Workspace, event: MeasuredEvent, pk: int) -> UsageEvent:
+    """The row of an event, without asking for it: its other columns are read when they are."""
+    cost = event.cost.client_amount
+    known = {
+        "id": pk,
+        "workspace_id": workspace.pk,
+        "unit_id": event.unit_id,
+        "meter_id": event.meter_id,
+        "source": event.key[0],
+        "external_id": event.key[1],
+        "occurred_at": event.occurred_at,
+        "quantity": unscaled(event.quantity, metering.PLACES),
+        "client_cost": None if cost is None else unscaled(cost, costing.PLACES),
+    }
+    named = [f.attname for f in UsageEvent._meta.concrete_fields if f.attname in known]
+    return UsageEvent.from_db(DEFAULT_DB_ALIAS, named, [known[name] for name in named])
 
 
 def _store(
     workspace: Workspace, measured: Sequence[MeasuredEvent], held: record_sql.Held, now: dt.datetime
-) -> Recorded:
-    """The transaction of recording, with the workspace held."""
+) -> tuple[Recorded, dict[record_sql.Key, int]]:
+    """The transaction of recording, with the workspace held; and the ids of what is new."""
     fresh, repeats = distinct(measured)
     windows = _windows(workspace, fresh, now)
     placed = _placed(fresh, windows, held.settled_until)
@@ -139,9 +163,10 @@ def _store(
         note_conflicts(workspace=workspace, events=measured, ids=conflicts, now=now)
     if watched := windows.watched.intersection(window_id for _, window_id in counted):
         transaction.on_commit(lambda: call_attention(workspace, sorted(watched), now), robust=True)
-    return Recorded(
+    recorded = Recorded(
         accepted=len(inserted), duplicates=len(known) + len(repeats), conflicts=conflicts
     )
+    return recorded, inserted
 
 
 def _windows(workspace: Workspace, events: Sequence[MeasuredEvent], now: dt.datetime) -> Windows:
