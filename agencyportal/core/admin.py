@@ -26,6 +26,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_safe
 from unfold.admin import ModelAdmin, TabularInline
 
+from agencyportal.core.admin_autocomplete import RowAutocomplete
 from agencyportal.core.admin_columns import LABELS, Column, column, opening
 from agencyportal.core.admin_dialogs import Dialog, DialogView, button
 from agencyportal.core.admin_filters import ScopedRelatedFilter, visible
@@ -133,6 +134,8 @@ class Scoped:
         if db_field.name == AGENCY and powers_in(request).only_agency is not None:
             kwargs["empty_label"] = None
             kwargs["initial"] = powers_in(request).only_agency
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", RowAutocomplete(db_field, self.admin_site))
         field: forms.ModelChoiceField | None = super().formfield_for_foreignkey(  # type: ignore[misc]
             db_field, request, **kwargs
         )

@@ -39,6 +39,14 @@ def test_completions_are_shut_to_a_clients_people(story: Story, as_client_admin:
     assert complete(as_client_admin, "billing.alertrule", "client").status_code == 404
 
 
+@pytest.mark.parametrize("chosen", ["x", "1.5", "NaN", "\u0661", "9" * 30, "-1"])
+def test_a_choice_that_is_no_row_is_refused_in_words(as_manager: Browser, chosen: str) -> None:
+    response = as_manager.post("/admin/billing/alertrule/add/", {"client": chosen})
+
+    assert response.status_code == 200
+    assert "client" in response.context["adminform"].form.errors
+
+
 def test_choices_of_a_form_are_ones_own(
     story: Story, strangers: Client, as_manager: Browser
 ) -> None:
