@@ -91,6 +91,7 @@ class Scoped:
     """Rows and powers, for pages and for the tables on them."""
 
     model: type[models.Model]
+    admin_site: Any
 
     add_power: ClassVar[Power | None] = NEVER
     change_power: ClassVar[Power | None] = NEVER
@@ -134,7 +135,7 @@ class Scoped:
         if db_field.name == AGENCY and powers_in(request).only_agency is not None:
             kwargs["empty_label"] = None
             kwargs["initial"] = powers_in(request).only_agency
-        if db_field.name in self.get_autocomplete_fields(request):
+        if db_field.name in self.get_autocomplete_fields(request):  # type: ignore[attr-defined]
             kwargs.setdefault("widget", RowAutocomplete(db_field, self.admin_site))
         field: forms.ModelChoiceField | None = super().formfield_for_foreignkey(  # type: ignore[misc]
             db_field, request, **kwargs
