@@ -2,6 +2,10 @@
 
 from agencyportal.core.append_only import protect
 
+protect(
+    "payouts.AdjustmentRequest",
+    mutable=("state", "decided_by", "decided_at", "note", "earning"),
+)
 protect("payouts.CarriedOver")
 protect("payouts.Earning")
 protect("payouts.Payout", mutable=("state",))

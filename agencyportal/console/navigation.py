@@ -82,6 +82,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Payout run", "fact_check", "payouts_payout_run", only=OPERATOR),
             Entry("Payouts", "account_balance", "payouts_payout_changelist"),
             Entry("Earnings", "trending_up", "payouts_earning_changelist"),
+            Entry("Adjustments", "exposure", "payouts_adjustmentrequest_changelist"),
             Entry("Payout terms", "handshake", "payouts_payoutterms_changelist"),
             Entry("Platform fees", "percent", "payouts_platformfeerule_changelist"),
         ),

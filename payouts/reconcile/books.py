@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from billing.services.plans import Terms
 from clients.models import Workspace
 
+from .adjustments import check_adjustments
 from .alert_messages import check_alert_messages
 from .alerts import check_alerts
 from .automatic import check_automatic
@@ -70,6 +71,7 @@ def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
         ("client balances", check_client_balances(scope)),
         ("numbers", check_numbers()),
         ("earnings", check_earnings(scope)),
+        ("adjustments", check_adjustments(scope)),
         ("payouts", check_payouts(scope)),
         ("states of payouts", check_lifecycles(scope)),
         ("files", check_documents(scope)),

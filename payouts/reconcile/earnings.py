@@ -49,8 +49,6 @@ def check_earnings(scope: Scope) -> Iterator[Finding]:
     yield from _check_credits(scope, rules)
     yield from _check_routed_cost(scope)
     yield from _check_late_cost(scope)
-    adjustments = scope.of(Earning.objects.filter(kind=Earning.Kind.ADJUSTMENT))
-    yield Checked(SUBJECT, adjustments.count())
 
 
 def _check_revenue(scope: Scope, rules: dict[int, list[FeeRule]]) -> Iterator[Finding]:

@@ -11,8 +11,15 @@ from typing import Final
 
 from django.db.models import Exists, OuterRef, Q
 
+from agencyportal.core.money import format_money
 from payouts.anomalies import Anomaly, Month, anomalies, change_percent
-from payouts.models import Payout, PayoutTermsChange, PayoutTransition, PlatformFeeRule
+from payouts.models import (
+    AdjustmentRequest,
+    Payout,
+    PayoutTermsChange,
+    PayoutTransition,
+    PlatformFeeRule,
+)
 from payouts.models.payouts import PayoutQuerySet
 from payouts.reconcile.findings import Difference
 from payouts.reconcile.payouts import check_payout
@@ -113,7 +120,8 @@ def _blockers(payout: Payout) -> Iterator[Blocker]:
 
 def involved_in(payout: Payout, *, until: dt.datetime | None = None) -> list[Involved]:
     """Who changed what the payout rests on since the last one that somebody approved was made up:
-    fee rules, payout terms. ``until``: as it was then; by default now."""
+    fee rules, payout terms; and who asked for an adjustment in it. ``until``: as it was then; by
+    default now."""
     return list(_involved(payout, _since(payout), until))
 
 
@@ -146,6 +154,10 @@ def _involved(
         if change.changed_by is not None:
             deed = f"changed the payout terms on {change.changed_at:%-d %B %Y}"
             yield Involved(change.changed_by.pk, str(change.changed_by), deed)
+    requests = AdjustmentRequest.objects.filter(earning__item__payout=payout)
+    for asked in requests.select_related("requested_by", "agency").order_by("pk"):
+        deed = f"asked for an adjustment of {format_money(asked.amount, asked.currency)} in it"
+        yield Involved(asked.requested_by.pk, str(asked.requested_by), deed)
 
 
 def _late(payout: Payout) -> Iterator[Anomaly]:

@@ -11,9 +11,10 @@ from django.test import Client as Browser
 
 from billing.models import Mail
 from clients.models import Agency, User
-from payouts.models import Payout, StatementDocument
+from payouts.models import AdjustmentRequest, Payout, StatementDocument
 from payouts.services.payouts import build_payouts
 from payouts.services.terms import set_payout_terms
+from tests.console.conftest import browser_of
 from tests.payouts.test_payouts import FEBRUARY_ENDS, earn, february
 
 RUN = "/admin/payouts/payout/run/"
@@ -151,3 +152,23 @@ def test_a_message_that_was_given_up_is_sent_after_all(
         as_owner.post(page, {"key": KEY})
     mail.refresh_from_db()
     assert (mail.state, mail.attempts) == ("pending", 0)
+
+
+def test_an_adjustment_is_asked_for_by_one_and_approved_by_another(
+    northwind: Agency, as_operator: Browser, as_owner: Browser
+) -> None:
+    said = {"key": KEY, "amount": "-4.50", "currency": "USD", "reason": "Goodwill"}
+    ask = f"/admin/clients/agency/{northwind.pk}/adjust-earnings/"
+    assert as_owner.post(ask, said).status_code == 403
+    assert as_operator.post(ask, said).status_code == 302
+    row = AdjustmentRequest.objects.get()
+    decide = f"/admin/payouts/adjustmentrequest/{row.pk}"
+    assert "you asked for it" in as_operator.get(f"{decide}/approve/").content.decode()
+    refused = as_operator.post(f"{decide}/approve/", {"key": KEY})
+    assert "Somebody else has to decide" in str(refused.context["form"].errors)
+    assert as_owner.post(f"{decide}/approve/", {"key": KEY}).status_code == 403
+    second = browser_of(User.objects.create_superuser("second@example.com", "demo-portal"))
+    assert second.post(f"{decide}/approve/", {"key": KEY}).status_code == 302
+    row.refresh_from_db()
+    assert (row.state, row.earning.amount) == ("approved", row.amount)
+    assert "Goodwill" in as_owner.get(f"{decide}/change/").content.decode()

@@ -72,6 +72,7 @@ ADMIN: dict[str, Rights] = {
         changes=LEADS,
         dialogs=(
             ("invite", LEADS),
+            ("adjust_earnings", OPERATES),
             ("price_again", ACTS),
             ("logo", LEADS),
             ("remove_logo", LEADS),
@@ -209,6 +210,9 @@ ADMIN: dict[str, Rights] = {
     "billing.WebhookDelivery": Rights(dialogs=(("replay", ACTS),), row=(("state", "delivered"),)),
     "billing.WebhookEndpoint": Rights(
         adds=LEADS, changes=LEADS, dialogs=(("new_secret", LEADS), ("send_test", ACTS))
+    ),
+    "payouts.AdjustmentRequest": Rights(
+        dialogs=(("approve", OPERATES), ("refuse", OPERATES)), row=(("state", "pending"),)
     ),
     "payouts.Earning": READ,
     "payouts.Payout": Rights(
