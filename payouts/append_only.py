@@ -6,6 +6,8 @@ protect(
     "payouts.AdjustmentRequest",
     mutable=("state", "decided_by", "decided_at", "note", "earning"),
 )
+protect("payouts.BankAccount", mutable=("stopped_at", "stopped_by"))
+protect("payouts.BankFile")
 protect("payouts.CarriedOver")
 protect("payouts.Earning")
 protect("payouts.Payout", mutable=("state",))
@@ -18,3 +20,4 @@ protect(
     mutable=("state", "attempts", "claimed_at", "error"),
     when="OLD.state = 'rendered'",
 )
+protect("payouts.Transfer", mutable=("state", "reference", "failure", "settled_at"))

@@ -1,5 +1,5 @@
 """The admin of what agencies earn."""
 
-from . import adjustments, earnings, payouts, terms
+from . import adjustments, earnings, payouts, terms, transfers
 
-__all__ = ["adjustments", "earnings", "payouts", "terms"]
+__all__ = ["adjustments", "earnings", "payouts", "terms", "transfers"]

@@ -15,6 +15,7 @@ from agencyportal.core.powers import Power
 from billing.admin.dialogs import BillingDialog, ReasonForm
 from payouts.models import Payout
 from payouts.selectors.review import review
+from payouts.services.bank_accounts import account_of
 from payouts.services.lifecycle import (
     MOVES,
     approve_payout,
@@ -100,8 +101,10 @@ class Approve(PayoutDialog):
             if found.before is not None and variance.figure in ("revenue", "routed cost")
         ]
         unusual = [("To look at", anomaly.words) for anomaly in found.anomalies]
+        account = account_of(agency=self.row.agency, at=self.now)
+        to = [("Account", f"{account}, {account.holder}")] if account is not None else []
         hands = [("Not by", f"{person.name}, who {person.deed}") for person in found.involved]
-        return [*super().facts(), *changes, *unusual, *hands]
+        return [*super().facts(), *to, *changes, *unusual, *hands]
 
     def act(self, form: DialogForm) -> str:
         approve_payout(
@@ -116,7 +119,7 @@ class Approve(PayoutDialog):
     @property
     def review(self) -> Any:
         if not hasattr(self, "_review"):
-            self._review = review(self.row)
+            self._review = review(self.row, now=self.now)
         return self._review
 
 
@@ -143,6 +146,11 @@ class PaidForm(DialogForm):
     reference = forms.CharField(max_length=200, help_text="As on the bank statement.")
 
 
+def first_instant(day: dt.date, timezone: str) -> dt.datetime:
+    """When a day begins somewhere: one that has begun is not to come."""
+    return local_day_start(day, timezone)
+
+
 class MarkPaid(PayoutDialog):
     """It was paid at the bank, by hand."""
 
@@ -161,7 +169,7 @@ class MarkPaid(PayoutDialog):
         mark_paid(
             payout=self.row,
             reference=reference,
-            paid_at=self._instant(form.cleaned_data["paid_on"]),
+            paid_at=first_instant(form.cleaned_data["paid_on"], self.row.agency.timezone),
             by=self.user,
             now=self.now,
             key=self.key(form),
@@ -171,10 +179,6 @@ class MarkPaid(PayoutDialog):
     def field_of(self, error: Exception) -> str | None:
         field = super().field_of(error)
         return "paid_on" if field == "paid_at" else field
-
-    def _instant(self, day: dt.date) -> dt.datetime:
-        """The day's first instant where the agency is; one that has begun is not to come."""
-        return local_day_start(day, self.row.agency.timezone)
 
 
 class MarkFailed(PayoutDialog):

@@ -25,9 +25,10 @@ from agencyportal.core.admin_dialogs import change_url
 from agencyportal.core.powers import powers_in
 from billing.refusals import RefusedError
 from clients.models import User
-from payouts.models import Payout
+from payouts.models import Payout, Transfer
 from payouts.selectors.review import Review, review
 from payouts.services.lifecycle import approve_payout
+from payouts.services.transfers import make_bank_file
 
 TEMPLATE: Final = "admin/payout_run.html"
 PAGE: Final = 50
@@ -48,6 +49,13 @@ class ApproveForm(forms.Form):
         super().__init__(*args, **kwargs)
         choice: Any = self.fields["payouts"]
         choice.queryset = Payout.objects.filter(month=month).select_related("agency")
+
+
+class FileForm(forms.Form):
+    """In which currency the bank gets a file."""
+
+    key = forms.CharField(max_length=64)
+    currency = forms.CharField(max_length=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ def payout_run(request: HttpRequest) -> HttpResponse:
         raise Http404
     month = _month_of(request)
     if request.method == "POST":
-        return _approve(request, month)
+        return (_make_file if "currency" in request.POST else _approve)(request, month)
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
     return TemplateResponse(request, TEMPLATE, _context(request, month))
@@ -115,6 +123,7 @@ def _context(request: HttpRequest, month: dt.date) -> dict[str, Any]:
         "rows": rows,
         "ready": sum(row.is_ready for row in rows),
         "totals": _totals(month),
+        "payable": _payable(month),
         "page": page,
         "pages": range(1, -(-count // PAGE) + 1),
         "key": uuid.uuid4().hex,
@@ -127,7 +136,7 @@ def _number(asked: str) -> int:
 
 
 def _row(request: HttpRequest, payout: Payout) -> Row:
-    found = review(payout)
+    found = review(payout, now=clock())
     figures = [
         (
             variance.figure,
@@ -159,6 +168,13 @@ def _totals(month: dt.date) -> list[tuple[str, str, int]]:
     ]
 
 
+def _payable(month: dt.date) -> list[str]:
+    """The currencies in which approved payouts are in no file yet."""
+    rows = Payout.objects.filter(month=month, state=_States.APPROVED)
+    waiting = rows.exclude(transfers__state__in=Transfer.LIVE)
+    return sorted(set(waiting.values_list("currency", flat=True)))
+
+
 def _approve(request: HttpRequest, month: dt.date) -> HttpResponse:
     form = ApproveForm(request.POST, month=month)
     back = HttpResponseRedirect(f"{reverse('admin:payouts_payout_run')}?month={month:%Y-%m}")
@@ -179,6 +195,26 @@ def _approve(request: HttpRequest, month: dt.date) -> HttpResponse:
     if done:
         messages.success(request, f"{done} payouts approved." if done > 1 else "1 payout approved.")
     return back
+
+
+def _make_file(request: HttpRequest, month: dt.date) -> HttpResponse:
+    """Put what is approved in one currency into a file for the bank, and show that."""
+    form = FileForm(request.POST)
+    if form.is_valid():
+        said = form.cleaned_data
+        try:
+            file = make_bank_file(
+                month=month,
+                currency=said["currency"],
+                created_by=cast(User, request.user),
+                now=clock(),
+                key=f"{month}:{said['currency']}:{said['key']}",
+            )
+        except RefusedError as error:
+            messages.error(request, str(error))
+        else:
+            return HttpResponseRedirect(change_url(file))
+    return HttpResponseRedirect(f"{reverse('admin:payouts_payout_run')}?month={month:%Y-%m}")
 
 
 def _note(who: User, payout: Payout) -> None:

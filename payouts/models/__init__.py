@@ -5,9 +5,12 @@ from .earnings import Earning
 from .lifecycle import CarriedOver, PayoutTransition
 from .payouts import Payout, PayoutItem, StatementDocument
 from .terms import PayoutTerms, PayoutTermsChange, PlatformFeeRule
+from .transfers import BankAccount, BankFile, Transfer
 
 __all__ = [
     "AdjustmentRequest",
+    "BankAccount",
+    "BankFile",
     "CarriedOver",
     "Earning",
     "Payout",
@@ -17,4 +20,5 @@ __all__ = [
     "PayoutTransition",
     "PlatformFeeRule",
     "StatementDocument",
+    "Transfer",
 ]

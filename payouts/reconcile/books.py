@@ -30,6 +30,7 @@ from .periods import WorkspaceBooks, check_periods
 from .questions import check_questions
 from .reservations import check_reservations
 from .scope import Scope
+from .transfers import check_transfers
 from .triggers import check_triggers
 from .usage import Quarters, check_usage
 from .waterfall import check_waterfalls
@@ -74,6 +75,7 @@ def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
         ("adjustments", check_adjustments(scope)),
         ("payouts", check_payouts(scope)),
         ("states of payouts", check_lifecycles(scope)),
+        ("transfers", check_transfers(scope)),
         ("files", check_documents(scope)),
         ("alerts", check_alerts(scope)),
         ("alert messages", check_alert_messages(scope)),

@@ -12,9 +12,11 @@ from typing import Final
 from django.db.models import Exists, OuterRef, Q
 
 from agencyportal.core.money import format_money
+from billing.refusals import in_words
 from payouts.anomalies import Anomaly, Month, anomalies, change_percent
 from payouts.models import (
     AdjustmentRequest,
+    BankAccount,
     Payout,
     PayoutTermsChange,
     PayoutTransition,
@@ -23,6 +25,7 @@ from payouts.models import (
 from payouts.models.payouts import PayoutQuerySet
 from payouts.reconcile.findings import Difference
 from payouts.reconcile.payouts import check_payout
+from payouts.services.bank_accounts import account_of
 from payouts.services.earnings import unposted_before
 
 _States = Payout.State
@@ -78,15 +81,15 @@ class Review:
     involved: list[Involved]
 
 
-def review(payout: Payout) -> Review:
-    """Everything at once; ``payout`` comes with its agency."""
+def review(payout: Payout, *, now: dt.datetime) -> Review:
+    """Everything at once, as of ``now``; ``payout`` comes with its agency."""
     before = payout_before(payout)
     is_draft = payout.state in (_States.DRAFT, _States.FAILED)
     return Review(
         payout=payout,
         before=before,
         variances=list(_variances(payout, before)),
-        blockers=blockers_of(payout) if is_draft else [],
+        blockers=blockers_of(payout, now=now) if is_draft else [],
         anomalies=[
             *anomalies(_month(payout), None if before is None else _month(before)),
             *_late(payout),
@@ -100,12 +103,12 @@ def payout_before(payout: Payout) -> Payout | None:
     return _chain(payout).filter(month__lt=payout.month).order_by("-month").first()
 
 
-def blockers_of(payout: Payout) -> list[Blocker]:
+def blockers_of(payout: Payout, *, now: dt.datetime) -> list[Blocker]:
     """Why a payout cannot be approved, whoever wants to."""
-    return list(_blockers(payout))
+    return list(_blockers(payout, now))
 
 
-def _blockers(payout: Payout) -> Iterator[Blocker]:
+def _blockers(payout: Payout, at: dt.datetime) -> Iterator[Blocker]:
     if payout.amount <= 0:
         yield Blocker("nothing_to_pay", "There is nothing to pay: its balance is carried forward.")
     earlier = (
@@ -113,15 +116,26 @@ def _blockers(payout: Payout) -> Iterator[Blocker]:
     )
     if earlier is not None:
         yield Blocker("earlier_draft", f"{earlier} of {earlier.month:%B %Y} comes before it.")
+    if payout.amount > 0 and account_of(agency=payout.agency, at=at) is None:
+        yield _no_account(payout)
     found = [finding for finding in check_payout(payout) if isinstance(finding, Difference)]
     if found:
         yield Blocker("unreconciled", f"It does not reconcile: {found[0]}.")
 
 
+def _no_account(payout: Payout) -> Blocker:
+    waiting = BankAccount.objects.filter(agency_id=payout.agency_id, stopped_at=None).last()
+    if waiting is None:
+        return Blocker("no_account", f"{payout.agency} has no bank account to be paid to.")
+    return Blocker(
+        "account_waits", f"The bank account {waiting} waits until {in_words(waiting.usable_from)}."
+    )
+
+
 def involved_in(payout: Payout, *, until: dt.datetime | None = None) -> list[Involved]:
     """Who changed what the payout rests on since the last one that somebody approved was made up:
-    fee rules, payout terms; and who asked for an adjustment in it. ``until``: as it was then; by
-    default now."""
+    fee rules, payout terms, bank accounts; and who asked for an adjustment in it. ``until``: as it
+    was then; by default now."""
     return list(_involved(payout, _since(payout), until))
 
 
@@ -140,10 +154,13 @@ def _involved(
     changes = PayoutTermsChange.objects.filter(
         terms__agency_id=payout.agency_id, changed_by__isnull=False
     )
+    accounts = BankAccount.objects.filter(agency_id=payout.agency_id, added_by__isnull=False)
     if since is not None:
+        accounts = accounts.filter(added_at__gt=since)
         rules = rules.filter(Q(created_at__gt=since) | Q(effective_from__gt=since))
         changes = changes.filter(changed_at__gt=since)
     if until is not None:
+        accounts = accounts.filter(added_at__lte=until)
         rules = rules.filter(created_at__lte=until)
         changes = changes.filter(changed_at__lte=until)
     for rule in rules.select_related("created_by").order_by("pk"):
@@ -154,6 +171,10 @@ def _involved(
         if change.changed_by is not None:
             deed = f"changed the payout terms on {change.changed_at:%-d %B %Y}"
             yield Involved(change.changed_by.pk, str(change.changed_by), deed)
+    for account in accounts.select_related("added_by").order_by("pk"):
+        if account.added_by is not None:
+            deed = f"added the bank account {account}"
+            yield Involved(account.added_by.pk, str(account.added_by), deed)
     requests = AdjustmentRequest.objects.filter(earning__item__payout=payout)
     for asked in requests.select_related("requested_by", "agency").order_by("pk"):
         deed = f"asked for an adjustment of {format_money(asked.amount, asked.currency)} in it"

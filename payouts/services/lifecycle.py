@@ -1,7 +1,7 @@
 """What happens to a payout after it is made up: approved, paid, failed, cancelled.
 
 Everything up to approval happens by itself; from there people decide, and each decision is a row
-with who and when. Lock order: agency (as building and changing terms do), then the payout. So what
+with who and when. Lock order: agency (as building and changing terms do), payout, transfer. So what
 an approval has looked at cannot change while it is written.
 """
 
@@ -16,10 +16,11 @@ from django.db import transaction
 from agencyportal.core.locks import lock_row
 from billing.refusals import RefusedError, in_words, refuse_unfit_key
 from clients.models import Agency, User
-from payouts.models import Payout, PayoutTransition
+from payouts.models import BankFile, Payout, PayoutTransition, Transfer
 from payouts.selectors.review import blockers_of, involved_in
 
 from .payout_mail import queue_state_mail
+from .transfers import settle_transfer
 
 _States = Payout.State
 
@@ -32,6 +33,15 @@ MOVES: Final[Mapping[str, frozenset[str]]] = {
     _States.CARRIED: frozenset(),
 }
 """From where to where a payout may go. What was paid can still come back from the bank."""
+
+SETTLED: Final[Mapping[str, str]] = {
+    _States.PAID: Transfer.State.PAID,
+    _States.FAILED: Transfer.State.FAILED,
+}
+"""What the transfer of a payout is with it."""
+
+UNPAID: Final = frozenset({_States.DRAFT, _States.CANCELLED})
+"""Where a payout does not go while money may be on its way."""
 
 LONGEST_KEY: Final = 200
 
@@ -51,7 +61,7 @@ def approve_payout(
         for person in involved_in(locked):
             if person.user_id == approved_by.pk:
                 raise RefusedError(f"Somebody else has to approve it: you {person.deed}.")
-        if blockers := blockers_of(locked):
+        if blockers := blockers_of(locked, now=now):
             raise RefusedError(" ".join(blocker.words for blocker in blockers))
 
     return _move(
@@ -84,6 +94,33 @@ def mark_paid(
     )
 
 
+def mark_file_paid(
+    *,
+    file: BankFile,
+    reference: str,
+    paid_at: dt.datetime,
+    by: User | None,
+    now: dt.datetime,
+    key: str,
+) -> int:
+    """Record that the bank has carried out a file: every payout that is on its way in it is paid.
+    Returns how many. One transaction for each; what was marked before stays as it was."""
+    waiting = Payout.objects.filter(
+        transfers__bank_file=file, transfers__state=Transfer.State.PENDING
+    )
+    payouts = list(waiting.order_by("agency_id", "pk"))
+    for payout in payouts:
+        mark_paid(
+            payout=payout,
+            reference=reference,
+            paid_at=paid_at,
+            by=by,
+            now=now,
+            key=f"{key}:{payout.pk}",
+        )
+    return len(payouts)
+
+
 def mark_failed(
     *, payout: Payout, reason: str, by: User | None, now: dt.datetime, key: str
 ) -> PayoutTransition:
@@ -103,6 +140,13 @@ def _needed(reason: str) -> str:
     if not reason.strip():
         raise RefusedError("Say why; it is kept with the payout.", field="reason")
     return reason.strip()
+
+
+def _refuse_on_its_way(payout: Payout) -> None:
+    transfer = payout.transfers.live().select_related("bank_file").first()
+    if transfer is not None:
+        where = f"in {transfer.bank_file}" if transfer.bank_file else "on its way"
+        raise RefusedError(f"It is {where}. Mark it as failed first, if it was not paid.")
 
 
 @transaction.atomic
@@ -133,6 +177,8 @@ def _move(
         )
     if check is not None:
         check(locked)
+    if to in UNPAID:
+        _refuse_on_its_way(locked)
     transition = PayoutTransition.objects.create(
         payout=locked,
         number=locked.transitions.count() + 1,
@@ -147,5 +193,9 @@ def _move(
     )
     locked.state = to
     locked.save(update_fields=["state"])
+    if to in SETTLED:
+        settle_transfer(
+            locked, SETTLED[to], at=at or now, by=by, now=now, reference=reference, failure=reason
+        )
     queue_state_mail(transition, now=now)
     return transition

@@ -29,6 +29,7 @@ from payouts.models import (
     StatementDocument,
 )
 from payouts.months import Month
+from payouts.services.bank_accounts import account_of
 from payouts.services.statement_mail import queue_statement_mail
 from payouts.services.statements import statement_snapshot, the_platform
 from payouts.statement import Figures, figures
@@ -175,11 +176,15 @@ def _freeze(
     """Number the payout and write it down with its items, its statement and what is to be sent."""
     earnings = list(earnings)
     issue_date = local_date(now, the_platform().timezone)
+    account = account_of(agency=payout.agency, at=now)
     payout.series, payout.sequence, payout.number = take_number(
         code=f"payout-{issue_date.year}", prefix=f"PAY-{issue_date.year}-"
     )
     payout.snapshot = statement_snapshot(
-        payout, earnings, account_hint=terms.account_hint, issue_date=issue_date
+        payout,
+        earnings,
+        account_hint=account.hint if account is not None else terms.account_hint,
+        issue_date=issue_date,
     ).to_dict()
     payout.save(force_insert=True)
     PayoutItem.objects.bulk_create(

@@ -11,10 +11,18 @@ from django.test import Client as Browser
 
 from billing.models import Mail
 from clients.models import Agency, User
-from payouts.models import AdjustmentRequest, Payout, StatementDocument
+from payouts.models import (
+    AdjustmentRequest,
+    BankAccount,
+    BankFile,
+    Payout,
+    StatementDocument,
+    Transfer,
+)
 from payouts.services.payouts import build_payouts
 from payouts.services.terms import set_payout_terms
 from tests.console.conftest import browser_of
+from tests.payouts.accounts import IBAN, give_account
 from tests.payouts.test_payouts import FEBRUARY_ENDS, earn, february
 
 RUN = "/admin/payouts/payout/run/"
@@ -25,6 +33,8 @@ KEY = "0" * 32
 def payouts(northwind: Agency, harbor: Agency) -> list[Payout]:
     """10.00 for Northwind and 20.00 EUR for Harbor in February."""
     earn(northwind, "10.00", february(3))
+    for agency in (northwind, harbor):
+        give_account(agency)
     earn(harbor, "20.00", february(3), currency="EUR")
     return build_payouts(now=FEBRUARY_ENDS)
 
@@ -172,3 +182,56 @@ def test_an_adjustment_is_asked_for_by_one_and_approved_by_another(
     row.refresh_from_db()
     assert (row.state, row.earning.amount) == ("approved", row.amount)
     assert "Goodwill" in as_owner.get(f"{decide}/change/").content.decode()
+
+
+def test_approved_payouts_go_into_one_file_and_are_paid_with_it(
+    payouts: list[Payout], as_operator: Browser, as_owner: Browser
+) -> None:
+    as_operator.post(f"{RUN}?month=2026-02", {"key": KEY, "payouts": [payouts[0].pk]})
+    assert "Make the bank file in USD" in as_operator.get(RUN).content.decode()
+    for _ in range(2):
+        as_operator.post(f"{RUN}?month=2026-02", {"key": KEY, "currency": "USD"})
+    file = BankFile.objects.get()
+    path = f"/admin/payouts/bankfile/{file.pk}"
+    text = b"".join(as_operator.get(f"{path}/csv/")).decode()
+    assert text.splitlines()[1] == (
+        f"PAY-2026-000001,Northwind Automation LLC,Northwind Automation LLC,{IBAN},,,,DE,10.00,USD,"
+        "PAY-2026-000001"
+    )
+    page = as_operator.get(f"{path}/change/").content.decode()
+    assert "$10.00" in page
+    assert IBAN not in page
+    refused = as_operator.post(of(payouts[0], "cancel"), {"key": KEY, "reason": "x"})
+    assert "It is in Bank file" in str(refused.context["form"].errors)
+    said = {"key": KEY, "paid_on": "2026-03-02", "reference": "Batch 12"}
+    assert as_operator.post(f"{path}/paid/", said).status_code == 302
+    transfer = Transfer.objects.get()
+    assert (transfer.state, transfer.reference) == ("paid", "Batch 12")
+    assert states() == ["paid", "draft"]
+    assert as_owner.get(f"{path}/csv/").status_code == 404
+    seen = as_owner.get(f"/admin/payouts/transfer/{transfer.pk}/change/").content.decode()
+    assert "DE** **** 3000" in seen
+
+
+def test_the_owner_adds_and_stops_a_bank_account_that_nobody_sees_whole(
+    northwind: Agency, as_owner: Browser, as_finance: Browser, as_outsider: Browser
+) -> None:
+    path = f"/admin/clients/agency/{northwind.pk}/bank-account/"
+    said = {"key": KEY, "holder": "Northwind", "iban": "DE89 3704 0044 0532 0130 00"}
+    assert as_finance.post(path, said).status_code == 403
+    assert as_outsider.post(path, said).status_code == 404
+    wrong = as_owner.post(path, {**said, "iban": "DE89 3704 0044 0532 0130 01"})
+    assert "no IBAN" in str(wrong.context["form"].errors["iban"])
+    for _ in range(2):
+        assert as_owner.post(path, said).status_code == 302
+    account = BankAccount.objects.get()
+    page = f"/admin/payouts/bankaccount/{account.pk}"
+    shown = as_owner.get(f"{page}/change/").content.decode()
+    assert "DE** **** 3000" in shown
+    assert IBAN not in shown
+    assert IBAN not in as_finance.get("/admin/payouts/bankaccount/").content.decode()
+    assert as_finance.post(f"{page}/stop/", {"key": KEY}).status_code == 403
+    assert as_outsider.post(f"{page}/stop/", {"key": KEY}).status_code == 404
+    assert as_owner.post(f"{page}/stop/", {"key": KEY}).status_code == 302
+    account.refresh_from_db()
+    assert account.stopped_at is not None

@@ -23,6 +23,7 @@ from payouts.services.adjustments import (
 from payouts.services.lifecycle import approve_payout
 from payouts.services.payouts import build_payouts
 
+from .accounts import give_account
 from .test_payouts import FEBRUARY_ENDS, earn, february
 
 D = Decimal
@@ -116,6 +117,7 @@ def test_whoever_asked_does_not_approve_the_payout_that_it_is_in(
 ):
     approve_adjustment(request=asked, approved_by=second, now=NOW)
     earn(northwind, "10.00", february(21))
+    give_account(northwind)
     [payout] = build_payouts(now=FEBRUARY_ENDS)
     said = {"payout": payout, "now": FEBRUARY_ENDS, "key": "p"}
 

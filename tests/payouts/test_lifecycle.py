@@ -28,6 +28,7 @@ from payouts.services.lifecycle import (
 from payouts.services.payouts import build_payouts
 from payouts.services.terms import add_fee_rule, set_payout_terms
 
+from .accounts import give_account
 from .test_payouts import APRIL, FEBRUARY_ENDS, earn, february
 
 D = Decimal
@@ -43,6 +44,7 @@ def second(db: None) -> User:
 @pytest.fixture
 def payout(northwind: Agency) -> Payout:
     """514.02 for February."""
+    give_account(northwind)
     earn(northwind, "514.02", february(20))
     [made] = build_payouts(now=FEBRUARY_ENDS)
     return made
@@ -159,7 +161,7 @@ def test_an_earlier_draft_comes_first(payout, northwind, operator):
     earn(northwind, "7.00", APRIL - dt.timedelta(days=3))
     [march] = build_payouts(now=APRIL)
 
-    assert [blocker.name for blocker in blockers_of(march)] == ["earlier_draft"]
+    assert [blocker.name for blocker in blockers_of(march, now=APRIL)] == ["earlier_draft"]
     with pytest.raises(RefusedError, match="PAY-2026-000001 of February 2026 comes before it"):
         approved(march, operator)
 
@@ -246,7 +248,7 @@ def test_the_review_compares_with_the_payout_before(payout, northwind):
     earn(northwind, "7.00", APRIL - dt.timedelta(days=3))
     [march] = build_payouts(now=APRIL)
 
-    found = review(march)
+    found = review(march, now=APRIL)
     amount = next(v for v in found.variances if v.figure == "amount")
     assert (found.before, amount.now, amount.before) == (payout, D(7), D("514.02"))
     assert f"{amount.percent:.0f}" == "-99"

@@ -6,11 +6,13 @@ import pytest
 
 from billing.refusals import RefusedError
 from clients.models import Agency, User
-from payouts.models import Payout, PayoutTransition
+from payouts.models import Payout, PayoutTransition, Transfer
 from payouts.services import lifecycle
 from payouts.services.lifecycle import approve_payout, cancel_payout, mark_paid
 from payouts.services.payouts import build_payouts
 from payouts.services.terms import set_payout_terms
+from payouts.services.transfers import make_bank_file
+from tests.payouts.accounts import give_account
 from tests.payouts.test_payouts import FEBRUARY_ENDS, earn, february
 
 from .at_once import at_once, unguarded
@@ -23,6 +25,7 @@ NOW = FEBRUARY_ENDS
 @pytest.fixture
 def payout(northwind: Agency) -> Payout:
     earn(northwind, "10.00", february(3))
+    give_account(northwind)
     [made] = build_payouts(now=NOW)
     return made
 
@@ -92,3 +95,15 @@ def test_terms_changed_while_it_is_approved_count_or_come_after(
     changed_first = isinstance(approved, RefusedError)
     payout.refresh_from_db()
     assert payout.state == ("draft" if changed_first else "approved")
+
+
+def test_two_bank_files_made_at_once_hold_a_payout_once(payout: Payout, people: list[User]) -> None:
+    approve_payout(payout=payout, approved_by=people[0], now=NOW, key="a")
+    results = at_once(
+        2,
+        lambda n: make_bank_file(
+            month=payout.month, currency="USD", created_by=people[n], now=NOW, key=f"f{n}"
+        ),
+    )
+    assert Transfer.objects.count() == 1
+    assert sum(isinstance(result, RefusedError) for result in results) == 1

@@ -24,7 +24,9 @@ def mark_of(name: str) -> str:
 # Codes, addresses of files and hashes mean something to programs; a colour has no room.
 UNMARKED = frozenset(
     {
+        "account_number",
         "attachment_path",
+        "bic",
         "body_hash",
         "brand_color",
         "card_last4",
@@ -32,6 +34,7 @@ UNMARKED = frozenset(
         "country",
         "currency",
         "expires",
+        "iban",
         "key",
         "language",
         "line_kind",
@@ -44,6 +47,7 @@ UNMARKED = frozenset(
         "property_name",
         "provider_id",
         "reason_code",
+        "routing_number",
         "scope_key",
         "seal",
         "secret_hash",

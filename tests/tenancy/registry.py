@@ -73,6 +73,7 @@ ADMIN: dict[str, Rights] = {
         dialogs=(
             ("invite", LEADS),
             ("adjust_earnings", OPERATES),
+            ("bank_account", LEADS),
             ("price_again", ACTS),
             ("logo", LEADS),
             ("remove_logo", LEADS),
@@ -214,6 +215,8 @@ ADMIN: dict[str, Rights] = {
     "payouts.AdjustmentRequest": Rights(
         dialogs=(("approve", OPERATES), ("refuse", OPERATES)), row=(("state", "pending"),)
     ),
+    "payouts.BankAccount": Rights(dialogs=(("stop", LEADS),)),
+    "payouts.BankFile": Rights(reads=OPERATES, dialogs=(("paid", OPERATES),), views=(("csv", {}),)),
     "payouts.Earning": READ,
     "payouts.Payout": Rights(
         dialogs=(
@@ -230,6 +233,10 @@ ADMIN: dict[str, Rights] = {
     "payouts.PayoutTerms": Rights(adds=OPERATES, changes=OPERATES),
     "payouts.PlatformFeeRule": Rights(adds=OPERATES),
     "payouts.StatementDocument": Rights(dialogs=(("retry", TAKES_MONEY),)),
+
+
+    "payouts.StatementDocument": READ,
+    "payouts.Transfer": READ,
 }
 
 ACTIONS: dict[str, Names] = {}
