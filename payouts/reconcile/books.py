@@ -12,6 +12,7 @@ from .alert_messages import check_alert_messages
 from .alerts import check_alerts
 from .automatic import check_automatic
 from .caps import check_caps
+from .cash import check_cash
 from .charges import check_charges
 from .client_balances import check_client_balances
 from .credit_notes import check_credit_notes
@@ -76,6 +77,7 @@ def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
         ("payouts", check_payouts(scope)),
         ("states of payouts", check_lifecycles(scope)),
         ("transfers", check_transfers(scope)),
+        ("cash", check_cash(scope)),
         ("files", check_documents(scope)),
         ("alerts", check_alerts(scope)),
         ("alert messages", check_alert_messages(scope)),

@@ -119,7 +119,7 @@ def test_whoever_asked_does_not_approve_the_payout_that_it_is_in(
     earn(northwind, "10.00", february(21))
     give_account(northwind)
     [payout] = build_payouts(now=FEBRUARY_ENDS)
-    said = {"payout": payout, "now": FEBRUARY_ENDS, "key": "p"}
+    said: dict[str, Any] = {"payout": payout, "now": FEBRUARY_ENDS, "key": "p"}
 
     with pytest.raises(RefusedError, match=r"asked for an adjustment of -\$4\.50 in it"):
         approve_payout(approved_by=operator, **said)

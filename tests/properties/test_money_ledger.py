@@ -32,13 +32,16 @@ from billing.services.reversals import reverse_payment
 from billing.services.write_offs import write_off
 from clients.models import Workspace
 from payouts.models import Earning
+from payouts.reconcile.cash import check_cash
 from payouts.reconcile.client_balances import check_client_balances
 from payouts.reconcile.credit_notes import check_credit_notes
 from payouts.reconcile.earnings import check_earnings
 from payouts.reconcile.findings import Difference
 from payouts.reconcile.invoices import check_invoices
+from payouts.reconcile.payouts import check_payouts
 from payouts.reconcile.scope import Scope
 from payouts.services.earnings import post_due_earnings
+from payouts.services.payouts import build_payouts
 from payouts.services.terms import add_fee_rule
 from tests.billing import ledger
 
@@ -159,6 +162,7 @@ class Books:
             amounts = balance.entries.values_list("amount", flat=True)
             assert balance.amount == sum(amounts, ZERO) >= 0
         post_due_earnings(now=NOW)
+        build_payouts(now=NOW + dt.timedelta(days=62))
         assert list(differences()) == []
         kept = sum((i.amount_paid for i in Invoice.objects.all()), ZERO)
         if not kept:
@@ -166,13 +170,15 @@ class Books:
 
 
 def differences() -> Iterator[str]:
-    """What the proof of invoices, credit notes, balances and earnings finds."""
+    """What the proof of invoices, credit notes, balances, earnings, payouts and cash finds."""
     scope = Scope()
     found = chain(
         check_invoices(scope),
         check_credit_notes(scope),
         check_client_balances(scope),
         check_earnings(scope),
+        check_payouts(scope),
+        check_cash(scope),
     )
     return (str(finding) for finding in found if isinstance(finding, Difference))
 
