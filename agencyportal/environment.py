@@ -12,9 +12,10 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -25,7 +26,8 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 BROKER_SCHEMES = ("filesystem", "memory", "redis", "rediss", "amqp", "amqps")
 DATABASE_SCHEMES = ("sqlite", "postgres", "postgresql")
 CACHE_SCHEMES = ("locmemcache", "dummycache", "redis", "rediss")
-EMAIL_SCHEMES = ("smtp", "smtps", "smtp+tls", "smtp+ssl", "filemail", "consolemail")
+EMAIL_SCHEMES = ("smtp", "smtps", "smtp+tls", "smtp+ssl", "filemail", "consolemail", "anymail")
+ANYMAIL_TIMEOUT = 20
 SECRET_KEY_LENGTH = 50
 STRIPE_API_BASE = "https://api.stripe.com"
 STRIPE_KEY = re.compile(r"(?:sk|rk)_(test|live)_[A-Za-z0-9]{10,}")
@@ -206,6 +208,8 @@ def _database(reader: _Reader, data_dir: Path, base_dir: Path) -> dict[str, Any]
 def _email(reader: _Reader, data_dir: Path) -> dict[str, Any]:
     name = "EMAIL_URL"
     value = reader.url(name, f"filemail:///{data_dir / 'mail'}", EMAIL_SCHEMES)
+    if value.startswith("anymail://"):
+        return _anymail(name, value)
     try:
         config: dict[str, Any] = environ.Env.email_url_config(value)
     except ValueError as error:
@@ -214,6 +218,27 @@ def _email(reader: _Reader, data_dir: Path) -> dict[str, Any]:
         raise _refusal(name, "a mail server's host after the scheme", _shown_url(value))
     # Django's defaults are empty strings; the parser leaves out what the URL does not say as None.
     return {key: setting for key, setting in config.items() if setting is not None}
+
+
+def _anymail(name: str, value: str) -> dict[str, Any]:
+    """`anymail://postmark?server_token=x` as django-anymail's settings: a provider, and what it
+    asks for by the names of its documentation."""
+    parts = urlsplit(value)
+    said = parse_qsl(parts.query, keep_blank_values=True)
+    if not re.fullmatch(r"[a-z0-9_]+", parts.netloc) or parts.path or not all(v for _, v in said):
+        expected = (
+            "a provider of django-anymail and its settings, as anymail://postmark?server_token=x"
+        )
+        raise _refusal(name, expected, _shown_url(value))
+    if find_spec("anymail") is None:
+        expected = f"django-anymail to be installed: pip install 'django-anymail[{parts.netloc}]'"
+        raise _refusal(name, expected, "no such package")
+    provider = parts.netloc.upper()
+    settings = {f"{provider}_{key.upper()}": setting for key, setting in said}
+    return {
+        "EMAIL_BACKEND": f"anymail.backends.{parts.netloc}.EmailBackend",
+        "ANYMAIL": {"REQUESTS_TIMEOUT": ANYMAIL_TIMEOUT, **settings},
+    }
 
 
 def _secret_key(reader: _Reader, allowed_hosts: tuple[str, ...], data_dir: Path) -> str:

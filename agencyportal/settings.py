@@ -220,7 +220,9 @@ STORAGES = {
 # CACHE_URL names a Redis.
 CACHES: dict[str, dict[str, Any]] = {"default": dict(ENVIRONMENT.cache)}
 
-globals().update(ENVIRONMENT.email)  # EMAIL_BACKEND, EMAIL_HOST, ...
+globals().update(ENVIRONMENT.email)  # EMAIL_BACKEND, EMAIL_HOST, ANYMAIL...
+if "ANYMAIL" in ENVIRONMENT.email:
+    INSTALLED_APPS.append("anymail")
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENVIRONMENT.email_from
 

@@ -41,6 +41,13 @@ def read(tmp_path: Path, **variables: str) -> Environment:
         ("DEMO_UPSTREAM_URL", "localhost:9000", "an absolute address"),
         ("EMAIL_URL", "imap://mail.example.com", "a URL that begins with smtp://"),
         ("EMAIL_URL", "smtp+tls://", "a mail server's host"),
+        ("EMAIL_URL", "anymail://", "a provider of django-anymail"),
+        ("EMAIL_URL", "anymail://postmark?server_token=", "a provider of django-anymail"),
+        (
+            "EMAIL_URL",
+            "anymail://postmark.example/x?server_token=y",
+            "a provider of django-anymail",
+        ),
         ("EMAIL_URL", "smtp://mail.example.com:five", "smtp+tls://user:password@host:587"),
         ("PORT", "65536", "a port from 1 to 65535"),
         ("PORTAL_API_EVENTS_PER_MINUTE", "many", "a whole number, or 0 for no limit"),
@@ -145,6 +152,24 @@ def test_a_mail_server_is_taken_apart(tmp_path: Path) -> None:
     assert email["EMAIL_PORT"] == 587
     assert email["EMAIL_HOST_PASSWORD"] == "p@ss"
     assert email["EMAIL_USE_TLS"] is True
+
+
+def test_mail_goes_through_a_provider_of_anymail(tmp_path):
+    email = read(
+        tmp_path, EMAIL_URL="anymail://mailgun?api_key=a%26b&sender_domain=example.com"
+    ).email
+    assert email["EMAIL_BACKEND"] == "anymail.backends.mailgun.EmailBackend"
+    assert email["ANYMAIL"] == {
+        "REQUESTS_TIMEOUT": 20,
+        "MAILGUN_API_KEY": "a&b",
+        "MAILGUN_SENDER_DOMAIN": "example.com",
+    }
+
+
+def test_without_anymail_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("agencyportal.environment.find_spec", lambda _name: None)
+    with pytest.raises(ImproperlyConfigured, match=r"pip install 'django-anymail\[postmark\]'"):
+        read(tmp_path, EMAIL_URL="anymail://postmark?server_token=secret")
 
 
 def test_demo_keys_are_found_by_workspace(tmp_path: Path) -> None:

@@ -29,20 +29,25 @@ def store_logo(png: bytes) -> str:
     return sha256
 
 
-@lru_cache(maxsize=64)
 def logo_uri(sha256: str) -> str:
-    """The logo as a ``data:`` URI, proved by its hash.
+    """The logo as a ``data:`` URI; see `logo_png`."""
+    return "data:image/png;base64," + base64.b64encode(logo_png(sha256)).decode()
+
+
+@lru_cache(maxsize=64)
+def logo_png(sha256: str) -> bytes:
+    """The logo, proved by its hash.
 
     Raises MissingLogoError, in words for whoever looks why a document was not made.
     """
     try:
         with storages[STORAGE].open(_name(sha256)) as file:
-            png = file.read()
+            png: bytes = file.read()
     except OSError as error:
         raise MissingLogoError(f"Its logo cannot be read: {error}. {_REMEDY}") from error
     if hashlib.sha256(png).hexdigest() != sha256:
         raise MissingLogoError(f"Its logo was changed where it is stored. {_REMEDY}")
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+    return png
 
 
 _REMEDY = (

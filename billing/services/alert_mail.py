@@ -21,6 +21,7 @@ from billing.selectors.balances import Balance
 from clients.models import Agency, AgencyMember, Client, ClientMember, Workspace
 
 from .alert_words import words_of
+from .letterhead import letterhead
 from .mailing import message, queue_mail
 
 TOLD_ROLES = (AgencyMember.Role.OWNER, AgencyMember.Role.MANAGER)
@@ -113,10 +114,7 @@ def _context(
     return {
         "is_client": is_client,
         "client": client.name,
-        "agency": workspace.agency.name,
-        "colour": workspace.agency.brand_color,
-        "contact": workspace.agency.email,
-        "language": formats.bcp47,
+        **letterhead(workspace.agency, formats, answers=is_client),
         "workspace": workspace.name,
         "alerts": [
             {"words": words, "outlook": _outlook(row, formats)}

@@ -15,6 +15,7 @@ from billing.models import AutomaticPurchase, AutomaticTopUp, AutomaticTopUpEven
 
 from .alert_mail import admins_of
 from .automatic_words import why
+from .letterhead import letterhead
 from .mailing import message, queue_mail
 
 
@@ -74,10 +75,7 @@ def _queue(automatic: AutomaticTopUp, kind: str, key: str, now: dt.datetime, **f
         told = {
             "kind": kind,
             "client": client.name,
-            "agency": agency.name,
-            "colour": agency.brand_color,
-            "contact": agency.email,
-            "language": formats.bcp47,
+            **letterhead(agency, formats),
             "workspace": automatic.workspace.name,
             "units": automatic.unit.plural,
             "link": page_of(automatic),

@@ -12,6 +12,7 @@ from billing.documents.invoice_snapshot import InvoiceSnapshot
 from billing.models import CreditNote, Mail
 
 from .invoice_mail import recipients_of
+from .letterhead import letterhead
 from .mailing import message
 
 
@@ -24,11 +25,9 @@ def credit_note_mail(
         context = {
             "number": snapshot.number,
             "invoice": snapshot.corrects.number if snapshot.corrects else "",
-            "agency": snapshot.agency.name,
+            **letterhead(note.agency, formats),
             "seller": snapshot.seller.name,
             "buyer": snapshot.buyer.name,
-            "colour": snapshot.agency.colour,
-            "language": formats.bcp47,
             "tax": formats.money(snapshot.totals.tax) if snapshot.totals.tax else "",
             "total": formats.money(snapshot.totals.gross),
             "issue_date": formats.long_day(snapshot.issue_date),
@@ -37,7 +36,6 @@ def credit_note_mail(
                 {"name": section.name, "net": formats.money(section.net)}
                 for section in snapshot.sections
             ],
-            "contact": note.agency.email,
         }
         return message(
             agency=note.agency,

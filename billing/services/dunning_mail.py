@@ -22,6 +22,7 @@ from billing.stripe_gateway.errors import decline_words
 
 from .alert_mail import admins_of, managers_at
 from .invoice_mail import recipients_of
+from .letterhead import letterhead
 from .mailing import message, queue_mail
 from .stripe_customers import customer_of
 
@@ -240,10 +241,7 @@ def _message(
     context = {
         "words": words,
         "link": link,
-        "agency": invoice.agency.name,
-        "colour": invoice.agency.brand_color,
-        "contact": invoice.agency.email if is_client else "",
-        "language": _formats(invoice).bcp47,
+        **letterhead(invoice.agency, _formats(invoice), answers=is_client),
     }
     document = InvoiceDocument.objects.filter(invoice=invoice).rendered().first()
     document = document if is_client else None

@@ -18,6 +18,7 @@ from agencyportal.core.formats import Formats
 from clients.models import Agency, AgencyMember, Client, ClientMember, User
 from clients.services.people import invite_client_member, invite_member
 
+from .letterhead import letterhead
 from .mailing import message, queue_mail
 
 
@@ -54,10 +55,7 @@ def _tell(user: User, *, agency: Agency, client: Client | None, key: str, now: d
             "email": user.email,
             "has_password": has_password,
             "link": f"{settings.PORTAL_BASE_URL}{reverse(page)}",
-            "agency": agency.name,
-            "colour": agency.brand_color,
-            "contact": agency.email,
-            "language": formats.bcp47,
+            **letterhead(agency, formats),
         }
         mail = message(
             agency=agency,

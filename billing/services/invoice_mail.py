@@ -16,6 +16,7 @@ from billing.portal_links import page_of_invoice
 from billing.refusals import RefusedError, refuse_unfit_key
 from clients.models import Client, ClientMember
 
+from .letterhead import letterhead
 from .mailing import message, queue_mail
 
 LONGEST_KEY = 120
@@ -72,11 +73,9 @@ def _context(invoice: Invoice, snapshot: InvoiceSnapshot) -> dict[str, Any]:
     formats = Formats(snapshot.locale, snapshot.currency)
     return {
         "number": snapshot.number,
-        "agency": snapshot.agency.name,
+        **letterhead(invoice.agency, formats),
         "seller": snapshot.seller.name,
         "buyer": snapshot.buyer.name,
-        "colour": snapshot.agency.colour,
-        "language": formats.bcp47,
         "tax": formats.money(snapshot.totals.tax) if snapshot.totals.tax else "",
         "total": formats.money(snapshot.totals.gross),
         "due": formats.money(snapshot.totals.due),
@@ -89,7 +88,6 @@ def _context(invoice: Invoice, snapshot: InvoiceSnapshot) -> dict[str, Any]:
             {"name": section.name, "net": formats.money(section.net)}
             for section in snapshot.sections
         ],
-        "contact": invoice.agency.email,
     }
 
 

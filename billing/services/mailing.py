@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Sequence
+from email.mime.image import MIMEImage
 from email.utils import parseaddr
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.db.models import F, Q, QuerySet
 
 from agencyportal.core.claims import claim
+from agencyportal.core.logos import MissingLogoError, logo_png
 from agencyportal.core.rendered import RenderedDocument, RenderedDocumentQuerySet
 from billing.models import Mail
 from billing.refusals import RefusedError
@@ -33,6 +36,8 @@ BACK_OFF: Final = tuple(dt.timedelta(minutes=m) for m in (1, 5, 15, 60, 240, 720
 """How long to wait after each failure. After the last one the message is given up."""
 
 MAX_ATTEMPTS: Final = len(BACK_OFF) + 1
+
+_LOGO: Final = re.compile(r'<img src="cid:([0-9a-f]{64})"')
 
 _logger = logging.getLogger(__name__)
 
@@ -177,10 +182,25 @@ def _message(mail: Mail) -> EmailMultiAlternatives:
     )
     if mail.body_html:
         message.attach_alternative(mail.body_html, "text/html")
+        for sha256 in dict.fromkeys(_LOGO.findall(mail.body_html)):
+            _attach_logo(message, sha256)
     if mail.attachment_path:
         content = read_document(_document_at(mail.attachment_path))
         message.attach(mail.attachment_name, content, "application/pdf")
     return message
+
+
+def _attach_logo(message: EmailMultiAlternatives, sha256: str) -> None:
+    """A part of the message that its HTML shows. Where it is lost the HTML has the name instead:
+    a message of record does not wait for a picture."""
+    try:
+        image = MIMEImage(logo_png(sha256))
+    except MissingLogoError:
+        _logger.exception("a message goes without its logo")
+        return
+    image.add_header("Content-ID", f"<{sha256}>")
+    image.add_header("Content-Disposition", "inline", filename="logo.png")
+    message.attach(image)
 
 
 def _document_at(path: str) -> RenderedDocument:

@@ -17,6 +17,7 @@ from billing.rating import CostPlus, overage_price
 from billing.selectors.balances import Balance
 
 from .alert_mail import admins_of
+from .letterhead import letterhead
 from .mailing import message, queue_mail
 
 
@@ -56,10 +57,7 @@ def _context(question: OverageQuestion, balance: Balance) -> dict[str, Any]:
     most = most_until_answered(overage, question.up_to, period.currency) if overage else None
     return {
         "client": client.name,
-        "agency": question.workspace.agency.name,
-        "colour": question.workspace.agency.brand_color,
-        "contact": question.workspace.agency.email,
-        "language": formats.bcp47,
+        **letterhead(question.workspace.agency, formats),
         "workspace": question.workspace.name,
         "units": unit.plural,
         "granted": formats.quantity(balance.granted),

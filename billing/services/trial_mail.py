@@ -22,6 +22,7 @@ from billing.models import Charge, CollectedBy, Mail, Subscription
 from billing.selectors.trials import trials_ending
 
 from .alert_mail import admins_of, managers_of
+from .letterhead import letterhead
 from .mailing import message, queue_mails
 
 TOLD_BEFORE: Final = dt.timedelta(days=3)
@@ -72,10 +73,7 @@ def _context(row: Subscription, formats: Formats, *, is_client: bool) -> dict[st
     return {
         "is_client": is_client,
         "client": client.name,
-        "agency": agency.name,
-        "colour": agency.brand_color,
-        "contact": agency.email,
-        "language": formats.bcp47,
+        **letterhead(agency, formats, answers=is_client),
         "workspace": row.workspace.name,
         "package": row.plan_version.plan.name,
         "last": formats.long_day(local_date(ends - dt.timedelta(microseconds=1), row.timezone)),
