@@ -7,6 +7,7 @@ from typing import Final
 
 from billing import stripe_gateway as gateway
 from billing.models import Dispute, Payment, PaymentReversal, TopUpOrder
+from billing.refusals import RefusedError
 
 from .disputes import record_dispute
 from .stripe_payments import order_on_balance, payment_of, take_off_balance
@@ -35,7 +36,8 @@ def take_in_dispute(*, dispute_id: str, closed_at: dt.datetime, now: dt.datetime
     about a payment of ours or takes nothing. ``closed_at``: when, if it is decided by now.
 
     Done twice, or after a later one, it changes nothing. Raises GatewayError; NotBookedError where
-    the payment is not in the books; RefusedError as `disputes.record_dispute` does.
+    the payment is not in the books; RefusedError in another currency than the payment's, and as
+    `disputes.record_dispute` does.
     """
     found = gateway.read_dispute(dispute_id)
     state = STATES.get(found.status)
@@ -44,6 +46,7 @@ def take_in_dispute(*, dispute_id: str, closed_at: dt.datetime, now: dt.datetime
     payment = payment_of(found.intent_id) if state is not None else None
     if state is None or payment is None:
         return ""
+    _refuse_other_currency(found, payment.currency)
     opened_at = min(found.opened_at, now)
     causes = PaymentReversal.Cause
     is_debit = payment.method == Payment.Method.DIRECT_DEBIT
@@ -63,7 +66,17 @@ def take_in_dispute(*, dispute_id: str, closed_at: dt.datetime, now: dt.datetime
 
 def _take_in_of_order(order: TopUpOrder, found: gateway.Dispute, now: dt.datetime) -> str:
     """Of an order whose money is on the client's balance: nothing is held, and lost it goes."""
+    _refuse_other_currency(found, order.currency)
     if STATES.get(found.status) != Dispute.State.LOST:
         return f"The money of {order} is on the client's balance; lost, it is taken from there."
     reason = f"dispute {found.id} was lost"
     return take_off_balance(order=order, amount=found.amount, reason=reason, key=found.id, now=now)
+
+
+def _refuse_other_currency(found: gateway.Dispute, currency: str) -> None:
+    """Banks may dispute in their own currency. How much of the payment that is, nobody says."""
+    if found.currency != currency:
+        raise RefusedError(
+            f"The dispute {found.id} is in {found.currency}, and its payment in {currency}: what "
+            "comes of it is recorded by hand."
+        )

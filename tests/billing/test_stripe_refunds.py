@@ -314,6 +314,17 @@ def test_an_open_dispute_holds_the_money_and_an_inquiry_does_not(
     assert Invoice.objects.get().state == "paid"
 
 
+def test_a_dispute_in_another_currency_than_its_payment_is_somebodys_to_look_at(
+    stripe: StripeDouble, payment: Payment, deliver: Any
+) -> None:
+    """Its bank counts in yen: 100 of them are not 100.00 USD."""
+    stripe.dispute(payment.provider_id, amount=100)["currency"] = "jpy"
+    deliver(stripe.events[-1])
+    assert not Dispute.objects.exists()
+    event = StripeEvent.objects.get(event_id=stripe.events[-1]["id"])
+    assert (event.state, "is in JPY, and its payment in USD" in event.said) == ("pending", True)
+
+
 @pytest.mark.parametrize("outcome", ["won", "lost"])
 @pytest.mark.parametrize(("refunded", "excess", "due"), [(40, 40, 60), (100, 100, 0)])
 def test_a_dispute_over_more_than_is_left_takes_what_is_left(
