@@ -12,6 +12,7 @@ from billing.services.stripe_disputes import take_in_dispute
 from billing.services.stripe_refunds import take_in_refund
 from billing.services.top_up_orders import look_at_order
 from billing.stripe_handlers import handles
+from clients.models import Client
 
 OF_PAYMENTS: Final = (
     "checkout.session.async_payment_failed",
@@ -41,15 +42,12 @@ def save_card(event: StripeEvent, *, now: dt.datetime) -> str:
 @handles(*OF_PAYMENTS)
 def settle_order(event: StripeEvent, *, now: dt.datetime) -> str:
     """Something happened to the payment of a top-up that was ordered."""
-    number = (event.body["data"]["object"].get("metadata") or {}).get("order", "")
-    if not number.isdigit():
-        return ""
+    number = _number(event, "order")
     rows = TopUpOrder.objects.select_related("workspace", "band", "client__agency", "agency")
     order = rows.filter(pk=number, is_live=event.is_live).first()
     if order is None:
         return ""
-    known = event.object_id in (order.session_id, order.intent_id)
-    if not known and event.type.startswith("payment_intent.") and order.session_id is None:
+    if order.session_id is None and _is_payment_of(event, order.client):
         # Stripe was quicker than the answer of our own call, or that answer was lost.
         order.intent_id = order.intent_id or event.object_id
     order = look_at_order(order=order, now=now)
@@ -59,18 +57,30 @@ def settle_order(event: StripeEvent, *, now: dt.datetime) -> str:
 @handles(*OF_PAYMENTS)
 def settle_invoice(event: StripeEvent, *, now: dt.datetime) -> str:
     """Something happened to a payment of an invoice on Stripe's page."""
-    number = (event.body["data"]["object"].get("metadata") or {}).get("invoice_payment", "")
-    if not number.isdigit():
-        return ""
+    number = _number(event, "invoice_payment")
     rows = InvoiceCheckout.objects.select_related("invoice__client", "client__agency")
     checkout = rows.filter(pk=number, is_live=event.is_live).first()
     if checkout is None:
         return ""
-    if event.type.startswith("payment_intent.") and checkout.session_id is None:
+    if checkout.session_id is None and _is_payment_of(event, checkout.client):
         # Stripe was quicker than the answer of our own call.
         checkout.intent_id = checkout.intent_id or event.object_id
     checkout = look_at_checkout(checkout=checkout, now=now)
     return f"{checkout} is {checkout.get_state_display().lower()}."
+
+
+def _number(event: StripeEvent, name: str) -> int | None:
+    """The number of ours that is noted on what an event is about."""
+    said = (event.body["data"]["object"].get("metadata") or {}).get(name, "")
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else None
+
+
+def _is_payment_of(event: StripeEvent, client: Client) -> bool:
+    """Whether an event is about a payment by a client. Other programs that charge by the same
+    account may number what they sell, too."""
+    customer = _customer(event.body["data"]["object"].get("customer"))
+    is_payment = event.type.startswith("payment_intent.")
+    return is_payment and customer is not None and customer.client == client
 
 
 @handles("refund.created", "refund.failed", "refund.updated")
