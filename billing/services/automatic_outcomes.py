@@ -36,6 +36,11 @@ def is_automatic(order: TopUpOrder) -> bool:
     return AutomaticPurchase.objects.filter(order=order).exists()
 
 
+def is_withdrawn(order: TopUpOrder) -> bool:
+    """Whether it was set off under a consent that the client, or its agency, has ended since."""
+    return AutomaticPurchase.objects.filter(order=order, automatic__consent=None).exists()
+
+
 def note_asked(order: TopUpOrder, now: dt.datetime) -> None:
     """The bank asks for the card's holder: the admins are told where to confirm, once."""
     purchase = _of(order)

@@ -21,12 +21,9 @@ from billing.stripe_gateway.errors import NEVER_AGAIN
 
 from .charge_consents import consent_of
 from .invoice_booking import look_at_checkout, take_in
-from .stripe_attempts import ASKED_AGAIN_FOR, LOST, charge_card, record
+from .stripe_attempts import ASKED_AGAIN_FOR, LOST, ON_ITS_WAY_FOR, charge_card, record
 from .stripe_customers import customer_of
 from .stripe_standing import declined, standing_of
-
-ON_ITS_WAY_FOR: Final = dt.timedelta(minutes=2)
-"""Longer than a call to Stripe takes with everything that it waits for."""
 
 _States: Final = InvoiceCheckout.State
 _Methods: Final = InvoiceCheckout.Method

@@ -41,6 +41,9 @@ PAGE_OPEN_FOR: Final = dt.timedelta(hours=1)
 ASKED_AGAIN_FOR: Final = dt.timedelta(hours=20)
 """Stripe knows keys for a day. Until then a charge whose answer was lost is asked for again."""
 
+ON_ITS_WAY_FOR: Final = dt.timedelta(minutes=2)
+"""Longer than a call to Stripe takes with everything that it waits for."""
+
 LOST: Final = (
     "Nobody knows whether it was charged: Stripe gave no answer for a day. Look for its number in "
     "Stripe's dashboard."

@@ -24,7 +24,13 @@ from billing.models.attempts import AUTHENTICATE
 from billing.refusals import RefusedError, refuse_unfit_key
 from billing.scenario import Starts
 from billing.stripe_amounts import UnchargeableError, to_stripe
-from billing.stripe_gateway import CheckoutLine, DeclinedError, Intent, RejectedError
+from billing.stripe_gateway import (
+    CheckoutLine,
+    DeclinedError,
+    Intent,
+    RejectedError,
+    UnreachableError,
+)
 from billing.tax import TaxableLine, TaxedDocument, tax_document
 from clients.models import Client, Platform, User, Workspace
 from clients.services import windows
@@ -36,6 +42,7 @@ from .purchases import book, period_to_buy_in, refuse_buyer
 from .stripe_attempts import (
     ASKED_AGAIN_FOR,
     LOST,
+    ON_ITS_WAY_FOR,
     charge_card,
     locked_attempt,
     look_at_each,
@@ -289,7 +296,9 @@ def look_at_open_orders(*, now: dt.datetime, limit: int) -> int:
 
 def cancel_order(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
     """Make sure that an order is not paid any more. One that is paid by now stays so. Raises
-    GatewayError."""
+    GatewayError, also while a charge is on its way that Stripe has not answered about."""
+    if order.state == _States.PENDING and order.method == TopUpOrder.Method.CARD:
+        order = _look_for(order, now)
     if order.state != _States.PENDING:
         return order
     try:
@@ -300,6 +309,20 @@ def cancel_order(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
     except RejectedError:
         return look_at_order(order=order, now=now)
     return _record(order, _States.CANCELLED, now)
+
+
+def _look_for(order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
+    """Bring an order to its charge, where Stripe has one and its answer was lost."""
+    if order.intent_id or (customer := customer_of(order.client)) is None:
+        return order
+    if now - order.ordered_at < ON_ITS_WAY_FOR:
+        raise UnreachableError(
+            "Stripe has not said yet whether the card was charged. Please try again in a minute."
+        )
+    since = order.ordered_at - ON_ITS_WAY_FOR  # clocks differ
+    noted = {"order": str(order.pk)}
+    made = gateway.find_intent(customer_id=customer.customer_id, metadata=noted, since=since)
+    return order if made is None else _take_in(order, standing_of(made), now)
 
 
 def take_payment(*, order: TopUpOrder, intent_id: str, now: dt.datetime) -> TopUpOrder:
@@ -323,7 +346,10 @@ def _follow_up(order: TopUpOrder, now: dt.datetime) -> None:
     elif order.method == TopUpOrder.Method.PAGE:
         _record(order, _States.EXPIRED, now)  # nobody ever saw a page to pay it on
     elif now - order.ordered_at < ASKED_AGAIN_FOR:
-        begin_payment(order=order, now=now)
+        if outcomes.is_withdrawn(order):  # nobody wants it charged any more
+            cancel_order(order=order, now=now)
+        else:
+            begin_payment(order=order, now=now)
     else:
         _record(order, _States.FAILED, now, trouble=LOST)
 

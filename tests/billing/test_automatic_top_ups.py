@@ -754,6 +754,29 @@ def test_switching_off_cancels_what_waits_for_its_holder(
     assert AutomaticPurchase.objects.get().state == "failed"
 
 
+@pytest.mark.parametrize("answer", ["drop", "lose"])
+def test_switched_off_nothing_is_charged_that_stripe_had_not_heard_of(
+    stripe: StripeDouble,
+    automatic: AutomaticTopUp,
+    acme_support: Workspace,
+    client_admin: User,
+    now: dt.datetime,
+    answer: str,
+) -> None:
+    """Dropped, Stripe was never asked, and is not any more; lost, the card was charged already."""
+    use(acme_support, 900, now)
+    stripe.breaks = [answer] * 2
+    look_at_all(now=now, limit=10)
+    switch_off(automatic=automatic, ended_by=client_admin, now=now)
+    look_at_open_orders(now=now + MINUTE, limit=10)
+    assert TopUpOrder.objects.get().state == "pending"  # the call may still be on its way
+    look_at_open_orders(now=now + HOUR, limit=10)
+    was_charged = answer == "lose"
+    assert TopUpOrder.objects.get().state == ("paid" if was_charged else "cancelled")
+    assert len(stripe.rows("payment_intent")) == was_charged
+    assert granted() == (was_charged,) * 3
+
+
 # --- Slow, twice, in another order, and killed in between ----------------------------------------
 
 

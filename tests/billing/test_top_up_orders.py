@@ -278,7 +278,7 @@ def test_a_bank_debit_is_on_its_way_for_days_and_then_paid(
     deliver(stripe.events[-1])
     waiting.refresh_from_db()
     assert (waiting.state, granted()) == ("paid", (1, 1, 1, 1))
-    assert Payment.objects.get().method == "other"
+    assert Payment.objects.get().method == "direct_debit"
 
 
 def test_a_bank_debit_that_bounces_grants_nothing(
@@ -340,6 +340,64 @@ def test_after_a_lost_answer_the_tick_charges_once(
     assert look_at_open_orders(now=now + dt.timedelta(minutes=1), limit=10) == 1
     assert granted() == (1, 1, 1, 1)
     assert len(stripe.rows("payment_intent")) == 1
+
+
+@pytest.mark.parametrize("answer", ["drop", "lose"])
+def test_cancelled_without_an_answer_it_is_looked_for_at_stripe_first(
+    stripe: StripeDouble,
+    band: TopUpBand,
+    card: Any,
+    acme_support: Workspace,
+    now: dt.datetime,
+    answer: str,
+) -> None:
+    """Dropped, Stripe never heard of it; lost, the card was charged, and it is bought."""
+    card()
+    placed = order(band, acme_support, now, method=CARD)
+    stripe.breaks = [answer] * 2
+    with pytest.raises(UnreachableError):
+        begin_payment(order=placed, now=now)
+    with pytest.raises(UnreachableError, match="has not said yet"):
+        cancel_order(order=placed, now=now + dt.timedelta(seconds=30))
+
+    later = now + dt.timedelta(minutes=3)
+    was_charged = answer == "lose"
+    found = cancel_order(order=placed, now=later)
+    assert found.state == ("paid" if was_charged else "cancelled")
+    look_at_open_orders(now=later, limit=10)
+    assert len(stripe.rows("payment_intent")) == was_charged
+    assert granted() == (was_charged,) * 4
+
+
+def test_what_another_program_notes_on_its_payments_changes_no_order(
+    stripe: StripeDouble,
+    band: TopUpBand,
+    card: Any,
+    deliver: Any,
+    acme_support: Workspace,
+    now: dt.datetime,
+) -> None:
+    """A shop that charges by the same account numbers its orders, too."""
+    card()
+    placed = order(band, acme_support, now, method=CARD)
+    shop = stripe.api.payments
+    stranger = stripe.api._customer({})["id"]
+    paid = shop.create(
+        {
+            "amount": "999",
+            "currency": "usd",
+            "customer": stranger,
+            "payment_method": "pm_card_visa",
+            "confirm": "true",
+            "metadata": {"order": str(placed.pk)},
+        }
+    )
+    assert paid["status"] == "succeeded"
+    for event in stripe.events:
+        assert deliver(event).status_code == 200
+    placed.refresh_from_db()
+    assert (placed.state, placed.trouble, placed.intent_id) == ("pending", "", None)
+    assert begin_payment(order=placed, now=now).state == "paid"
 
 
 def test_an_answer_that_stays_lost_is_somebodys_to_look_at(
