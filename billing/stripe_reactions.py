@@ -69,10 +69,10 @@ def settle_invoice(event: StripeEvent, *, now: dt.datetime) -> str:
     return f"{checkout} is {checkout.get_state_display().lower()}."
 
 
-def _number(event: StripeEvent, name: str) -> int | None:
-    """The number of ours that is noted on what an event is about."""
+def _number(event: StripeEvent, name: str) -> int:
+    """The number of ours that is noted on what an event is about; nothing has 0."""
     said = (event.body["data"]["object"].get("metadata") or {}).get(name, "")
-    return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else None
+    return int(said) if said.isascii() and said.isdigit() and len(said) < 19 else 0
 
 
 def _is_payment_of(event: StripeEvent, client: Client) -> bool:

@@ -21,7 +21,7 @@ from billing.stripe_gateway.errors import NEVER_AGAIN
 
 from .charge_consents import consent_of
 from .invoice_booking import look_at_checkout, take_in
-from .stripe_attempts import ASKED_AGAIN_FOR, LOST, ON_ITS_WAY_FOR, charge_card, record
+from .stripe_attempts import ASKED_AGAIN_FOR, LOST, charge_card, find_lost, record
 from .stripe_customers import customer_of
 from .stripe_standing import declined, standing_of
 
@@ -117,15 +117,9 @@ def resume_charge(*, checkout: InvoiceCheckout, now: dt.datetime) -> InvoiceChec
         return checkout
     if _may_be_made(checkout):
         return begin_charge(checkout=checkout, now=now)
-    customer = customer_of(checkout.client)
-    if customer is None or now - checkout.opened_at < ON_ITS_WAY_FOR:
-        return checkout
-    since = checkout.opened_at - ON_ITS_WAY_FOR  # clocks differ
-    made = gateway.find_intent(
-        customer_id=customer.customer_id, metadata=metadata_of(checkout), since=since
-    )
+    made = find_lost(checkout, named="invoice_payment", now=now)
     if made is not None:
-        return take_in(checkout, standing_of(made), now)
+        return take_in(checkout, made, now)
     return record(checkout, _States.CANCELLED)
 
 

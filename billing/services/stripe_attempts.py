@@ -28,9 +28,10 @@ from billing.stripe_gateway import (
     DeclinedError,
     GatewayError,
     RejectedError,
+    UnreachableError,
 )
 
-from .stripe_customers import ensure_customer
+from .stripe_customers import customer_of, ensure_customer
 from .stripe_standing import Standing, declined, refused, standing_of
 
 Attempt = TypeVar("Attempt", TopUpOrder, InvoiceCheckout)
@@ -126,6 +127,28 @@ def charge_card(
     except RejectedError as error:
         return refused(error)
     return standing_of(intent)
+
+
+def find_lost(attempt: Attempt, *, named: str, now: dt.datetime) -> Standing | None:
+    """How the charge of an attempt stands whose answer was lost; None where Stripe has none.
+    ``named``: what its metadata calls the attempt.
+
+    Raises GatewayError, also while the call may still be on its way.
+    """
+    gateway.refuse_off()
+    if now - attempt.begun_at < ON_ITS_WAY_FOR:
+        raise UnreachableError(
+            "Stripe has not said yet whether the card was charged. Please try again in a minute."
+        )
+    customer = customer_of(attempt.client)
+    if customer is None:  # nothing is charged before there is one
+        return None
+    found = gateway.find_intent(
+        customer_id=customer.customer_id,
+        metadata={named: str(attempt.pk)},
+        since=attempt.begun_at - ON_ITS_WAY_FOR,  # clocks differ
+    )
+    return None if found is None else standing_of(found)
 
 
 def look_at_each(

@@ -24,13 +24,7 @@ from billing.models.attempts import AUTHENTICATE
 from billing.refusals import RefusedError, refuse_unfit_key
 from billing.scenario import Starts
 from billing.stripe_amounts import UnchargeableError, to_stripe
-from billing.stripe_gateway import (
-    CheckoutLine,
-    DeclinedError,
-    Intent,
-    RejectedError,
-    UnreachableError,
-)
+from billing.stripe_gateway import CheckoutLine, DeclinedError, Intent, RejectedError
 from billing.tax import TaxableLine, TaxedDocument, tax_document
 from clients.models import Client, Platform, User, Workspace
 from clients.services import windows
@@ -42,8 +36,8 @@ from .purchases import book, period_to_buy_in, refuse_buyer
 from .stripe_attempts import (
     ASKED_AGAIN_FOR,
     LOST,
-    ON_ITS_WAY_FOR,
     charge_card,
+    find_lost,
     locked_attempt,
     look_at_each,
     open_page,
@@ -313,16 +307,10 @@ def cancel_order(*, order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
 
 def _look_for(order: TopUpOrder, now: dt.datetime) -> TopUpOrder:
     """Bring an order to its charge, where Stripe has one and its answer was lost."""
-    if order.intent_id or (customer := customer_of(order.client)) is None:
+    if order.intent_id:
         return order
-    if now - order.ordered_at < ON_ITS_WAY_FOR:
-        raise UnreachableError(
-            "Stripe has not said yet whether the card was charged. Please try again in a minute."
-        )
-    since = order.ordered_at - ON_ITS_WAY_FOR  # clocks differ
-    noted = {"order": str(order.pk)}
-    made = gateway.find_intent(customer_id=customer.customer_id, metadata=noted, since=since)
-    return order if made is None else _take_in(order, standing_of(made), now)
+    made = find_lost(order, named="order", now=now)
+    return order if made is None else _take_in(order, made, now)
 
 
 def take_payment(*, order: TopUpOrder, intent_id: str, now: dt.datetime) -> TopUpOrder:
