@@ -11,10 +11,11 @@ import pytest
 from django.db import transaction
 
 from billing.discounts import DiscountDocument
-from billing.models import BillingPeriod, Charge, SubscriptionDiscount
+from billing.models import BillingPeriod, Charge, SubscriptionDiscount, TaxRate
 from billing.refusals import RefusedError
 from billing.scenario import parse_scenario
 from billing.services.discounts import add_discount, end_discount
+from billing.services.invoicing import draft_invoices, issue_due_invoices
 from billing.services.plan_changes import change_plan
 from billing.services.plans import export_plan, import_plan
 from billing.services.subscriptions import end, ensure_due_periods
@@ -345,3 +346,29 @@ def test_what_was_agreed_goes_on_under_another_plan(acme_support, conversation, 
         for period in periods_of(acme_support)
     ]
     assert discounts == [D("-120.73"), D("-257.81"), D("-499.50"), D("-499.50"), 0]
+
+
+def test_a_discount_is_off_before_tax(acme_support, conversation) -> None:
+    """A fee of 100.00 less a tenth, at 19 %: 90.00 and 17.10, not 100.00 and 19.00 less 11.90."""
+    TaxRate.objects.create(
+        agency=acme_support.agency,
+        country="US",
+        category="S",
+        percent=D(19),
+        effective_from=dt.date(2020, 1, 1),
+    )
+    plan = starter(
+        fees=[{"name": "Base", "kind": "base", "amount": "100.00", "when": "period"}],
+        discounts=[{"name": "Launch", "on": "fees", "percent": "10"}],
+    )
+    subscribe(acme_support, plan, JANUARY)
+    draft_invoices(now=JANUARY)
+    ((issued,), _failed) = issue_due_invoices(now=JANUARY)
+
+    assert [(line.kind, line.net) for line in issued.lines.order_by("position")] == [
+        ("base", D(100)),
+        ("discount", D(-10)),
+    ]
+    (tax,) = issued.taxes.all()
+    assert (tax.base, tax.tax) == (D(90), D("17.10"))
+    assert (issued.net, issued.tax, issued.total) == (D(90), D("17.10"), D("107.10"))
