@@ -29,7 +29,7 @@ def steps_done(visit: Visit, invoice: Invoice) -> list[dict[str, str]]:
 def coming(visit: Visit, invoice: Invoice) -> str:
     """What happens next if it stays unpaid; empty where nothing does."""
     row = Dunning.objects.select_related("version").filter(invoice=invoice).first()
-    if row is None or invoice.state not in UNPAID or invoice.due_date is None:
+    if row is None or invoice.state not in UNPAID:
         return ""
     if row.paused_at is not None:
         return _("%(agency)s has put reminders on hold.") % {"agency": visit.agency.name}

@@ -148,7 +148,7 @@ class DisputeAdmin(ReadOnlyAdmin):
     date_hierarchy = "opened_at"
     fields = (
         ("client", "state"),
-        ("amount", "held", "currency"),
+        ("amount", "held", "excess", "currency"),
         "payment",
         "reason",
         ("opened_at", "closed_at"),

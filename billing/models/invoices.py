@@ -214,6 +214,12 @@ class Invoice(AppendOnlyModel):
     def amount_due(self) -> Decimal:
         return self.total - self.amount_paid - self.amount_credited
 
+    @property
+    def asked_for_from(self) -> dt.date | None:
+        """The day that dunning counts from: the due date; of one that was paid when it was issued,
+        and is due since its payment did not stay, that day."""
+        return self.due_date or self.issue_date
+
     def is_overdue(self, today: dt.date) -> bool:
         return (
             self.state in (self.State.ISSUED, self.State.PARTIALLY_PAID)

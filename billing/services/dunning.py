@@ -101,20 +101,23 @@ def dun(*, dunning_id: int, now: dt.datetime) -> InvoiceCheckout | None:
     row = Dunning.objects.only("invoice_id").get(pk=dunning_id)
     invoice = _locked(row.invoice_id)
     row = Dunning.objects.select_related("version").get(pk=dunning_id)
-    if invoice.state not in UNPAID or row.paused_at is not None or invoice.due_date is None:
+    if invoice.state not in UNPAID or row.paused_at is not None:
         return None
     if why_waits(invoice):
         _look(row, now + LOOKS_AGAIN)
         return None
+    due = invoice.asked_for_from
+    if due is None:
+        return None
     zone = zone_of_platform()
     done = _done(row, zone)
-    move = next_move(row.schedule, due=invoice.due_date, today=local_date(now, zone), done=done)
+    move = next_move(row.schedule, due=due, today=local_date(now, zone), done=done)
     for step in move.passed_over:
         _enter(row, _Kinds.PASSED_OVER, now, day=step.day)
     checkout = None
     if move.step is not None:
         checkout = _do(row, invoice, move.step, now, zone)
-    elif next_day(row.schedule, due=invoice.due_date, done=done) is None:
+    elif next_day(row.schedule, due=due, done=done) is None:
         _suspend_again(row, invoice, now)
     _look(row, _next_at(row, invoice, _done(row, zone), zone))
     return checkout
@@ -230,9 +233,8 @@ def _done(row: Dunning, zone: str) -> dict[int, dt.date]:
 def _next_at(
     row: Dunning, invoice: Invoice, done: dict[int, dt.date], zone: str
 ) -> dt.datetime | None:
-    if invoice.due_date is None:
-        return None
-    day = next_day(row.schedule, due=invoice.due_date, done=done)
+    due = invoice.asked_for_from
+    day = None if due is None else next_day(row.schedule, due=due, done=done)
     return None if day is None else local_day_start(day, zone) + HOUR
 
 
@@ -240,7 +242,7 @@ def _ends_on(row: Dunning, invoice: Invoice, step: Step, now: dt.datetime, zone:
     """The day of the end, if this step is done now."""
     today = local_date(now, zone)
     gap = dt.timedelta(days=row.schedule.ends_on - step.day)
-    due = invoice.due_date or today
+    due = invoice.asked_for_from or today
     return max(due + dt.timedelta(days=row.schedule.ends_on), today + gap)
 
 

@@ -134,10 +134,17 @@ def queue_charge_mail(checkout: InvoiceCheckout, *, now: dt.datetime) -> Mail:
     return _queue(invoice, words, key=f"charge:{checkout.pk}", now=now, more=more)
 
 
-@_in_its_language
 def queue_end_for_agency(invoice: Invoice, *, day: int, suspends: bool, now: dt.datetime) -> Mail:
-    """Tell an agency that an invoice's schedule is over."""
-    facts = _facts(invoice) | {"client": invoice.client.name}
+    """Tell an agency that an invoice's schedule is over, in its language."""
+    formats = Formats(invoice.agency.language, invoice.currency)
+    with translation.override(formats.language):
+        return _queue_for_agency(invoice, formats, day=day, suspends=suspends, now=now)
+
+
+def _queue_for_agency(
+    invoice: Invoice, formats: Formats, *, day: int, suspends: bool, now: dt.datetime
+) -> Mail:
+    facts = _facts(invoice, formats) | {"client": invoice.client.name}
     then = _("Nothing more happens by itself.")
     if suspends:
         then = _("New usage of its applications is suspended until it is paid.")
@@ -159,6 +166,7 @@ def queue_end_for_agency(invoice: Invoice, *, day: int, suspends: bool, now: dt.
             link=link,
             now=now,
             is_client=False,
+            formats=formats,
         )
     )
 
@@ -170,14 +178,14 @@ def _formats(invoice: Invoice) -> Formats:
     return Formats(invoice.client.language, invoice.currency)
 
 
-def _facts(invoice: Invoice) -> dict[str, str]:
-    formats = _formats(invoice)
+def _facts(invoice: Invoice, formats: Formats | None = None) -> dict[str, str]:
+    formats = formats or _formats(invoice)
     return {
         "number": invoice.number or "",
         "agency": invoice.agency.name,
         "due": formats.money(invoice.amount_due),
         "issued": formats.long_day(invoice.issue_date) if invoice.issue_date else "",
-        "due_date": formats.long_day(invoice.due_date) if invoice.due_date else "",
+        "due_date": formats.long_day(due) if (due := invoice.asked_for_from) else "",
     }
 
 
@@ -237,11 +245,12 @@ def _message(
     link: str,
     now: dt.datetime,
     is_client: bool,
+    formats: Formats | None = None,
 ) -> Mail:
     context = {
         "words": words,
         "link": link,
-        **letterhead(invoice.agency, _formats(invoice), answers=is_client),
+        **letterhead(invoice.agency, formats or _formats(invoice), answers=is_client),
     }
     document = InvoiceDocument.objects.filter(invoice=invoice).rendered().first()
     document = document if is_client else None

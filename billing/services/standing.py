@@ -14,6 +14,7 @@ from django.db.models import Max, Sum
 
 from billing.models import Dunning, Invoice, InvoiceMovement
 
+from .dunning_schedules import schedules_of
 from .suspensions import lift
 
 ZERO = Decimal(0)
@@ -62,8 +63,24 @@ def _tell_dunning(invoice: Invoice, paid: Decimal, now: dt.datetime) -> None:
     """A suspension ends with what was due; a payment that does not stay wakes what was over."""
     if not invoice.amount_due:
         lift(invoice, now=now, said="Nothing is due any more.")
-    elif paid < 0:
-        Dunning.objects.filter(invoice=invoice, next_at=None).update(next_at=now)
+    elif paid < 0 and not Dunning.objects.filter(invoice=invoice, next_at=None).update(next_at=now):
+        _dun_order(invoice, now)
+
+
+def _dun_order(invoice: Invoice, now: dt.datetime) -> None:
+    """The invoice of an order is paid when it is issued, so nothing of it was asked for yet."""
+    if invoice.order_id is None:
+        return
+    version = schedules_of({invoice.agency_id}, now=now).get(invoice.agency_id)
+    row = Dunning(
+        agency_id=invoice.agency_id,
+        client_id=invoice.client_id,
+        invoice=invoice,
+        version=version,
+        next_at=now,
+        created_at=now,
+    )
+    Dunning.objects.bulk_create([row], ignore_conflicts=True)
 
 
 def state_of(invoice: Invoice, *, is_written_off: bool = False) -> Invoice.State:

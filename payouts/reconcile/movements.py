@@ -142,7 +142,7 @@ def _check_others(invoice: Invoice, movements: list[InvoiceMovement]) -> Iterato
     rows = PaymentReversal.objects.filter(**of_invoice, off_invoice__gt=0)
     rows = rows.exclude(pk__in=reversals)
     for reversal in rows:
-        if reversal.cause != PaymentReversal.Cause.DISPUTE:
+        if not reversal.key.startswith("dispute:"):  # that one's movement is the dispute's
             yield missing(MOVEMENTS, InvoiceMovement, str(reversal), reversal.off_invoice)
     closed = Dispute.objects.filter(**of_invoice, held__gt=0)
     opened = {m.dispute_id for m in movements if m.kind == InvoiceMovement.Kind.DISPUTE_OPENED}

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing.models import Reservation
+from billing.models import Invoice, Reservation
 from billing.services.caps import set_cap
+from billing.services.drafting import draft_invoices
+from billing.services.invoicing import issue_due_invoices
+from billing.services.suspensions import suspend
 from clients.models import UsageEvent
 from tests.billing.plan_samples import allowance
 
@@ -76,6 +79,19 @@ class TestReserving:
         assert body["title"] == "Payment Required"
         assert "4 are free of 10" in body["detail"]
         assert reserve(app, 4).status_code == 201
+
+    def test_a_suspended_client_is_told_what_to_pay_and_what_it_reports_is_recorded(self, app):
+        identity = held(app, "1")
+        draft_invoices(now=timezone.now())
+        issue_due_invoices(now=timezone.now())
+        invoice = Invoice.objects.get()
+        suspend(invoice, now=timezone.now())
+        body = problem(reserve(app, "1"), 402)
+        assert "New usage is suspended since" in body["detail"]
+        assert f"/invoices/{invoice.pk}/" in body["detail"]
+        assert settle(app, identity, "commit", {"id": "held", "quantity": "1"}).status_code == 200
+        event = {"id": "plain", "unit": "conversation"}
+        assert app.post("/api/v1/events", event, format="json").json()["accepted"] == 1
 
     def test_a_unit_outside_the_package_is_not_let_in(self, app, page):
         assert "not in the package" in problem(reserve(app, unit="page"), 402)["detail"]

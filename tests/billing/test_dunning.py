@@ -28,7 +28,7 @@ from billing.refusals import NotAdmittedError, RefusedError
 from billing.services.charge_consents import consent_of, end_consent, give_consent
 from billing.services.credit_notes import everything, issue_credit_note
 from billing.services.disputes import record_dispute
-from billing.services.dunning import dun_due_invoices
+from billing.services.dunning import dun, dun_due_invoices
 from billing.services.dunning_pauses import pause_dunning, resume_dunning, start_dunning
 from billing.services.dunning_schedules import set_schedule
 from billing.services.invoice_checkouts import look_at_open_checkouts, pay_invoice
@@ -234,6 +234,19 @@ def test_killed_before_it_commits_a_step_is_done_later_and_once(
     assert told() == []
     dun_due_invoices(now=at(-3) + dt.timedelta(minutes=15), limit=10)
     assert told() == [(-3, "reminder")]
+
+
+def test_killed_between_its_commit_and_stripe_the_charge_is_made_by_the_tick_once(
+    stripe: StripeDouble, invoice: Invoice, consent: ChargeConsent, at: At, now: dt.datetime
+) -> None:
+    saved(stripe, invoice.client, now)
+    assert dun(dunning_id=Dunning.objects.get().pk, now=at(0)) is not None
+    assert stripe.rows("payment_intent") == []
+    for _twice in range(2):
+        look_at_open_checkouts(now=at(0) + dt.timedelta(minutes=1), limit=10)
+        dun_due_invoices(now=at(0) + dt.timedelta(minutes=1), limit=10)
+    assert len(stripe.rows("payment_intent")) == Payment.objects.count() == 1
+    assert told() == [(-3, "passed_over"), (0, "charge")]
 
 
 # --- Schedules -------------------------------------------------------------------------------

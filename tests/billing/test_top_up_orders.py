@@ -13,10 +13,12 @@ from django.urls import reverse
 from billing.models import (
     BalanceEntry,
     CreditGrant,
+    Dunning,
     Invoice,
     InvoiceDocument,
     Mail,
     Payment,
+    PaymentReversal,
     TaxRate,
     TopUpBand,
     TopUpOrder,
@@ -26,6 +28,7 @@ from billing.refusals import NotAdmittedError, RefusedError
 from billing.services import order_fulfilment
 from billing.services.caps import set_cap
 from billing.services.drafting import draft_invoices
+from billing.services.dunning import dun_due_invoices
 from billing.services.invoicing import issue_due_invoices
 from billing.services.order_fulfilment import move_to_balance
 from billing.services.stripe_attempts import ASKED_AGAIN_FOR, LOST
@@ -312,6 +315,28 @@ def test_a_cancelled_order_cannot_be_paid_and_a_paid_one_is_not_cancelled(
     pay(stripe, other)
     assert cancel_order(order=other, now=now).state == "paid"
     assert granted() == (1, 1, 1, 1)
+
+
+def test_a_debit_that_its_bank_returns_makes_the_orders_invoice_due_and_asked_for(
+    stripe: StripeDouble, ordered: TopUpOrder, deliver: Any, now: dt.datetime
+) -> None:
+    """It was issued paid, so it has no due date: days count from its issue."""
+    intent = pay(stripe, ordered, "debit")
+    stripe.settle(intent)
+    look_at_order(order=ordered, now=now)
+    invoice = Invoice.objects.get(order=ordered)
+    assert (invoice.state, invoice.due_date) == ("paid", None)
+    assert not Dunning.objects.filter(invoice=invoice).exists()
+    stripe.return_debit(intent, "debit_not_authorized")
+    for event in [*stripe.events, *stripe.events]:
+        deliver(event)
+    invoice.refresh_from_db()
+    assert (invoice.state, invoice.amount_due) == ("issued", Decimal(60))
+    back = PaymentReversal.objects.get()
+    assert (back.cause, back.reason) == ("bounced", "The account's holder had it returned.")
+    dun_due_invoices(now=now + dt.timedelta(days=3), limit=10)
+    assert Mail.objects.filter(key=f"dunning:{invoice.number}:3").exists()
+    assert differences() == []
 
 
 # --- By the saved card -------------------------------------------------------------------------

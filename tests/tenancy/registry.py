@@ -233,7 +233,6 @@ ADMIN: dict[str, Rights] = {
     "payouts.PayoutTerms": Rights(adds=OPERATES, changes=OPERATES),
     "payouts.PlatformFeeRule": Rights(adds=OPERATES),
     "payouts.StatementDocument": Rights(dialogs=(("retry", TAKES_MONEY),)),
-    "payouts.StatementDocument": READ,
     "payouts.Transfer": READ,
 }
 
