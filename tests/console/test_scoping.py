@@ -209,6 +209,7 @@ def test_an_owner_writes_the_profile_and_not_what_is_the_operators(
         "name": "Northwind AI",
         "brand_color": "#0f5c6e",
         "payment_terms_days": "30",
+        "language": "en",
         "slug": "taken",
         "timezone": "UTC",
     }
