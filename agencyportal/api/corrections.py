@@ -14,9 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agencyportal.api.authentication import ScopedView
+from agencyportal.api.reading import idempotency_key
 from agencyportal.api.refusals import as_problems, invalid
 from agencyportal.core.money import plain
-from agencyportal.core.problems import FieldError, Problem, ProblemError
+from agencyportal.core.problems import FieldError
 from agencyportal.core.serializers import PlainDecimalField, TextField
 from clients.metering import MAX_QUANTITY, PLACES
 from clients.models import UsageCorrection, WorkspaceKey
@@ -87,10 +88,7 @@ class CorrectionsView(ScopedView):
 
 def _key(request: Request, named: str | None) -> str:
     """The header's key, or the body's own; without either, the call is one of its own."""
-    header = request.headers.get("Idempotency-Key")
-    if header is not None and not (header.strip() and len(header) <= LONGEST_KEY):
-        detail = f"An Idempotency-Key has 1 to {LONGEST_KEY} characters."
-        raise ProblemError(Problem(400, detail))
+    header = idempotency_key(request, longest=LONGEST_KEY)
     if header is not None and named is not None and header != named:
         raise invalid([FieldError("It differs from the Idempotency-Key; send one of them.", "id")])
     return header or named or str(uuid.uuid4())

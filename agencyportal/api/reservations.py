@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import msgspec
 from django.db import models
 from django.http import Http404
 from django.utils import timezone
 from rest_framework import serializers
-from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agencyportal.api.authentication import ScopedView
 from agencyportal.api.events import EventsParser, Submission
+from agencyportal.api.reading import idempotency_key
 from agencyportal.api.refusals import as_problems, invalid
 from agencyportal.core.money import plain
 from agencyportal.core.prepared import PreparedQuery
@@ -79,21 +78,6 @@ class ReservationRequest(serializers.Serializer[Any]):
     )
 
 
-class ReservationParser(JSONParser):
-    """DRF's own, which does not foresee texts nested more deeply than Python reads."""
-
-    def parse(
-        self,
-        stream: IO[bytes],
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        try:
-            return super().parse(stream, media_type, parser_context)
-        except RecursionError:
-            raise ProblemError(Problem(400, "Nested too deeply.")) from None
-
-
 class ReservationsView(ScopedView):
     """Hold units and cost before a call, so that many at once never pass a cap.
 
@@ -101,7 +85,6 @@ class ReservationsView(ScopedView):
     """
 
     required_scope = WorkspaceKey.Scope.RESERVE
-    parser_classes = (ReservationParser,)
 
     def post(self, request: Request) -> Response:
         wanted = ReservationRequest(data=request.data)
@@ -119,7 +102,7 @@ class ReservationsView(ScopedView):
                 cost_currency=wanted.validated_data["cost_currency"],
                 ttl=dt.timedelta(seconds=wanted.validated_data["ttl_seconds"]),
                 now=timezone.now(),
-                key=_idempotency_key(request),
+                key=idempotency_key(request, longest=LONGEST_KEY),
             )
         return Response(shown(held), status=201)
 
@@ -205,16 +188,6 @@ def _committed_cost(row: Reservation) -> str | None:
 
 def _instant(value: dt.datetime) -> str:
     return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
-
-
-def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return None
-    if not key.strip() or len(key) > LONGEST_KEY:
-        detail = f"An Idempotency-Key has 1 to {LONGEST_KEY} characters."
-        raise ProblemError(Problem(400, detail))
-    return key
 
 
 def _event(submission: Any, held: Reservation) -> SubmittedEvent:

@@ -147,6 +147,17 @@ def test_what_makes_no_sense_is_refused_by_field(app, changed, field):
     assert UsageCorrection.objects.count() == 0
 
 
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 50_000, "[]", "null", "5", '"a"', "{"])
+def test_what_is_no_correction_is_refused(app, body):
+    problem(app.post(URL, body, content_type="application/json"), 400)
+
+
+@pytest.mark.parametrize("key", [" ", "k" * 201, "a\0"])
+def test_a_key_that_is_none(app, key):
+    assert "printable" in problem(correct(app, key=key), 400)["detail"]
+    assert UsageCorrection.objects.count() == 0
+
+
 def test_it_takes_a_scope_of_its_own(app, acme_support):
     reporter = caller(acme_support, "events", "read", "reserve")
 

@@ -136,7 +136,7 @@ class TestReserving:
     def test_what_is_no_object_is_refused(self, app, body):
         problem(app.post(URL, body, content_type="application/json"), 400)
 
-    @pytest.mark.parametrize("key", [" ", "k" * 256])
+    @pytest.mark.parametrize("key", [" ", "k" * 256, "a\0"])
     def test_a_key_that_is_none(self, app, key):
         problem(reserve(app, key=key), 400)
 
