@@ -105,12 +105,14 @@ def note_never_charged(order: TopUpOrder, now: dt.datetime) -> None:
 
 def may_grant(order: TopUpOrder) -> bool:
     """Whether what is paid may be granted. One that had ended as not bought, and is paid after
-    all, only where its month still has room: else the client's balance gets the money."""
+    all, only where its month still has room: else the client's balance gets the money. Locks the
+    automatic top-up, before whatever granting locks."""
     purchase = _of(order)
-    if purchase is None or purchase.state != _States.FAILED:
+    if purchase is None:
         return True
     lock_automatic(purchase.automatic_id)
-    purchase.refresh_from_db(fields=["state", "is_counted"])
+    if purchase.state != _States.FAILED:
+        return True
     if not purchase.is_counted and count_in(purchase.month_id, purchase.gross):
         purchase.is_counted = True
         purchase.save(update_fields=["is_counted"])
