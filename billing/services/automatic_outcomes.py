@@ -37,8 +37,10 @@ def is_automatic(order: TopUpOrder) -> bool:
 
 
 def is_withdrawn(order: TopUpOrder) -> bool:
-    """Whether it was set off under a consent that the client, or its agency, has ended since."""
-    return AutomaticPurchase.objects.filter(order=order, automatic__consent=None).exists()
+    """Whether it was set off under a consent that is not in force any more: the client, or its
+    agency, has ended it since, or agreed to something else."""
+    found = AutomaticPurchase.objects.select_related("automatic").filter(order=order).first()
+    return found is not None and found.automatic.consent_id != found.consent_id
 
 
 def note_asked(order: TopUpOrder, now: dt.datetime) -> None:
@@ -62,6 +64,9 @@ def note_failed(order: TopUpOrder, code: str, now: dt.datetime) -> None:
         asked = not code or code in NEEDS_A_PERSON
         purchase.failure = decline_words(NOT_CONFIRMED if asked else code)
     _end(purchase, _States.FAILED, now, code=code)
+    if not code and automatic.consent_id != purchase.consent_id:
+        AutomaticTopUp.objects.filter(pk=automatic.pk).update(looked_used=None)
+        return
     if automatic.state != AutomaticTopUp.State.ON:
         return
     _pause(automatic, purchase, now)

@@ -781,6 +781,27 @@ def test_switched_off_nothing_is_charged_that_stripe_had_not_heard_of(
     assert granted() == (was_charged,) * 3
 
 
+def test_under_other_terms_what_stripe_had_not_heard_of_is_dropped_and_bought_anew(
+    stripe: StripeDouble,
+    automatic: AutomaticTopUp,
+    growth: TopUpBand,
+    acme_support: Workspace,
+    client_admin: User,
+    now: dt.datetime,
+) -> None:
+    """The purchase of before was within what was agreed to before, and is not made any more."""
+    use(acme_support, 900, now)
+    stripe.breaks = ["drop"] * 2
+    look_at_all(now=now, limit=10)
+    consent(acme_support, growth, client_admin, now, max_count=1)
+    look_at_open_orders(now=now + 5 * MINUTE, limit=10)
+    assert (standing(automatic), mails()) == (("on", ""), [])
+    look_at_all(now=now + 5 * MINUTE, limit=10)
+    states = AutomaticPurchase.objects.order_by("number").values_list("state", flat=True)
+    assert list(states) == ["failed", "bought"]
+    assert (len(stripe.rows("charge")), month()) == (1, (1, Decimal(60)))
+
+
 # --- Slow, twice, in another order, and killed in between ----------------------------------------
 
 
