@@ -253,3 +253,17 @@ def test_the_review_compares_with_the_payout_before(payout, northwind):
     assert (found.before, amount.now, amount.before) == (payout, D(7), D("514.02"))
     assert f"{amount.percent:.0f}" == "-99"
     assert [a.name for a in found.anomalies] == ["much_adjusted"]
+
+
+def test_a_german_agency_is_told_in_german(payout, northwind, operator, second):
+    northwind.language = "de"
+    northwind.save()
+    approved(payout, operator)
+    paid_at = NOW + dt.timedelta(hours=1)
+    mark_paid(
+        payout=payout, reference="Wire 7", paid_at=paid_at, by=second, now=paid_at, key="paid"
+    )
+    mail = Mail.objects.get(key=f"payout:{payout.number}:2")
+    assert mail.subject == "Auszahlung PAY-2026-000001 ist bezahlt"
+    assert "514,02\xa0$ der Auszahlung PAY-2026-000001 für Februar 2026" in mail.body_text
+    assert "Verwendungszweck: Wire 7" in mail.body_html
