@@ -84,12 +84,16 @@ class Reverse(BillingDialog):
 
     def act(self, form: DialogForm) -> str:
         said = form.cleaned_data
+        day, zone = said["reversed_at"], self.row.agency.timezone
+        at = local_day_start(day, zone)
+        if day == local_date(self.row.received_at, zone):
+            at = self.row.received_at  # a day's first instant is before what came that day
         back = reverse_payment(
             payment=self.row,
             amount=said["amount"],
             cause=said["cause"],
             reason=said["reason"],
-            reversed_at=local_day_start(said["reversed_at"], self.row.agency.timezone),
+            reversed_at=at,
             now=self.now,
             key=self.key(form),
             recorded_by=self.user,

@@ -10,6 +10,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from agencyportal.core.periods import local_date
 from billing.models import (
     ClientBalance,
     CreditNote,
@@ -126,9 +127,10 @@ def test_an_invoice_is_given_up(story: Story, as_manager: Browser) -> None:
 def test_a_payment_bounces(story: Story, paid: Payment, as_manager: Browser) -> None:
     path = f"/admin/billing/payment/{paid.pk}/reverse/"
     said = {"amount": "60", "cause": "bounced", "reason": "No funds"}
-    _, done = see_and_do(
-        as_manager, path, reversed_at=f"{timezone.now() - dt.timedelta(days=1):%Y-%m-%d}", **said
-    )
+    day = local_date(paid.received_at, paid.agency.timezone)
+    _, refused = see_and_do(as_manager, path, reversed_at=f"{day - dt.timedelta(days=1)}", **said)
+    assert "was received" in refused.content.decode()
+    _, done = see_and_do(as_manager, path, reversed_at=f"{day}", **said)
     assert done.status_code == 302
     assert PaymentReversal.objects.get().off_invoice == D(49)
     assert Invoice.objects.get().state == "issued"
