@@ -35,6 +35,11 @@ WRITES = {
     "answer",
     "caps_own",
     "order_cancel",
+    "order_confirm",
+    "automatic_terms",
+    "automatic_on",
+    "automatic_off",
+    "automatic_resume",
     "card_change",
     "card_saved",
     "card_due_dates",
@@ -49,6 +54,7 @@ OWN_PAGES = {
     "invoices",
     "package",
     "balance",
+    "automatic",
     "card",
     "card_change",
     "card_saved",
@@ -82,6 +88,7 @@ def paths(story, invoice, client_viewer) -> dict[str, str]:
         answer_by=period.end,
     )
     order = f"orders/{_order(story).pk}/"
+    one = f"automatic/{story.workspace.pk}/{unit.pk}/"
     note = f"credit-notes/{_credit_note(invoice, client_viewer).pk}/"
     found = {
         "usage": "",
@@ -107,6 +114,13 @@ def paths(story, invoice, client_viewer) -> dict[str, str]:
         "caps_own": "limits/own/",
         "order": order,
         "order_cancel": f"{order}cancel/",
+        "order_confirm": f"{order}confirm/",
+        "automatic": "automatic/",
+        "automatic_one": one,
+        "automatic_terms": f"{one}terms/",
+        "automatic_on": f"{one}on/",
+        "automatic_off": f"{one}off/",
+        "automatic_resume": f"{one}resume/",
         "card": "card/",
         "card_change": "card/change/",
         "card_saved": "card/saved/",
