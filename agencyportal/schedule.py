@@ -57,6 +57,8 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "render-invoices": _every(30, "billing.tasks.tick_render"),
     "post-earnings": _every(60, "payouts.tasks.tick_earnings"),
     "make-up-payouts": _every(300, "payouts.tasks.tick_payouts"),
+    "pay-agencies": _every(60, "payouts.tasks.tick_transfers"),
+    "look-at-agencies-accounts": _every(1_800, "payouts.tasks.tick_stripe_accounts"),
     "render-statements": _every(30, "payouts.tasks.tick_statements"),
     "send-mail": _every(30, "billing.tasks.tick_mail"),
 }

@@ -20,4 +20,18 @@ protect(
     mutable=("state", "attempts", "claimed_at", "error"),
     when="OLD.state = 'rendered'",
 )
-protect("payouts.Transfer", mutable=("state", "reference", "failure", "settled_at"))
+protect(
+    "payouts.Transfer",
+    mutable=(
+        "state",
+        "provider_id",
+        "reference",
+        "failure",
+        "settled_at",
+        "returned",
+        "claimed_at",
+        "return_asked_at",
+        "return_asked_by",
+        "return_reason",
+    ),
+)

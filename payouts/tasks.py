@@ -14,6 +14,10 @@ from django.utils import timezone
 from payouts.services.earnings import post_due_earnings
 from payouts.services.payouts import build_payouts
 from payouts.services.rendering import render_due_statements
+from payouts.services.stripe_accounts import look_at_accounts
+from payouts.services.stripe_transfers import send_transfers, take_back_transfers
+
+TRANSFERS: Final = 100
 
 BATCH: Final = 20
 """Statements rendered in one tick: some seconds of work, and the next tick goes on."""
@@ -29,6 +33,19 @@ def tick_earnings() -> int:
 def tick_payouts() -> int:
     """Make up the payouts whose day has come."""
     return len(build_payouts(now=timezone.now()))
+
+
+@shared_task
+def tick_transfers() -> int:
+    """Have Stripe pay what is approved, and take back what is to be taken back."""
+    now = timezone.now()
+    return send_transfers(now=now, limit=TRANSFERS) + take_back_transfers(now=now)
+
+
+@shared_task
+def tick_stripe_accounts() -> int:
+    """Look at agencies' accounts at Stripe of which nobody has told us."""
+    return look_at_accounts(now=timezone.now())
 
 
 @shared_task

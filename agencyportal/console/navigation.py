@@ -84,6 +84,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("Earnings", "trending_up", "payouts_earning_changelist"),
             Entry("Transfers", "send_money", "payouts_transfer_changelist"),
             Entry("Bank accounts", "account_balance_wallet", "payouts_bankaccount_changelist"),
+            Entry("Stripe accounts", "linked_services", "payouts_stripeaccount_changelist"),
             Entry("Bank files", "draft", "payouts_bankfile_changelist", only=OPERATOR),
             Entry("Adjustments", "exposure", "payouts_adjustmentrequest_changelist"),
             Entry("Payout terms", "handshake", "payouts_payoutterms_changelist"),

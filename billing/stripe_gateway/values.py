@@ -173,3 +173,28 @@ class Endpoint:
     api_version: str
     events: tuple[str, ...]
     is_live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedAccount:
+    """An account that money can be given to. ``takes_transfers``: whether it may be given any;
+    ``is_paid_out``: whether Stripe pays it on to a bank. ``due``: what Stripe still asks for."""
+
+    id: str
+    is_submitted: bool
+    takes_transfers: bool
+    is_paid_out: bool
+    disabled_reason: str
+    due: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SentTransfer:
+    """Money given to a connected account. ``reversed``: what of it was taken back."""
+
+    id: str
+    amount: Decimal
+    reversed: Decimal
+    currency: str
+    account_id: str
+    metadata: Mapping[str, str] = field(default_factory=dict)

@@ -27,7 +27,7 @@ class TermsChangeInline(ScopedInline):
     """What was agreed on before, and who changed it."""
 
     model = PayoutTermsChange
-    fields = ("changed_at", "changed_by", "payout_day", "minimum_amount", "account_hint")
+    fields = ("changed_at", "changed_by", "payout_day", "minimum_amount", "pay_by", "account_hint")
     verbose_name_plural = "history"
     show_change_link = False
 
@@ -44,7 +44,7 @@ class PayoutTermsAdmin(ScopedModelAdmin):
     list_display = ("agency", "payout_day", "minimum_amount", "account_hint")
     list_select_related = ("agency",)
     search_fields = ("agency__name", "agency__slug")
-    fields = ("agency", ("payout_day", "minimum_amount"), "account_hint")
+    fields = ("agency", ("payout_day", "minimum_amount"), "pay_by", "account_hint")
 
     inlines = (TermsChangeInline,)
 
@@ -64,6 +64,7 @@ class PayoutTermsAdmin(ScopedModelAdmin):
             payout_day=obj.payout_day,
             minimum_amount=obj.minimum_amount,
             account_hint=obj.account_hint,
+            pay_by=obj.pay_by,
             changed_by=cast(User, request.user),
             now=now(),
         )

@@ -5,21 +5,31 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db import models
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
 from django.urls import URLPattern, path
 
 from agencyportal.core.admin import ReadOnlyAdmin, ScopedInline, extend
 from agencyportal.core.admin_columns import money, state, told
-from agencyportal.core.admin_dialogs import Dialog, DialogForm, link
+from agencyportal.core.admin_dialogs import Dialog, DialogForm, change_url, link
 from agencyportal.core.powers import Power
+from billing import stripe_gateway as gateway
 from billing.admin.dialogs import BillingDialog
+from billing.stripe_gateway import GatewayError
 from clients.models import Agency
 from payouts.bank_details import BankDetails
-from payouts.models import BankAccount, BankFile, Transfer
+from payouts.models import BankAccount, BankFile, StripeAccount, Transfer
 from payouts.services.bank_accounts import HELD_FOR, add_bank_account, stop_bank_account
 from payouts.services.lifecycle import mark_file_paid
+from payouts.services.stripe_accounts import onboard, read_account, stripe_account_of
+from payouts.services.stripe_transfers import ask_back
 from payouts.services.transfers import bank_file_lines, total_of
 
 from .payout_dialogs import PaidForm, first_instant
@@ -127,10 +137,128 @@ class BankAccountAdmin(ReadOnlyAdmin):
     readonly_fields = (hint,)
 
 
-extend(Agency, dialogs=(AddBankAccount,))
+class SetUpStripe(BillingDialog):
+    """The agency says on Stripe's pages where it is paid to."""
+
+    slug = "stripe-account"
+    title = "Stripe account"
+    icon = "open_in_new"
+    submit = "Go on at Stripe"
+    power = Power.LEAD
+    refusals: ClassVar[tuple[type[Exception], ...]] = (GatewayError,)
+
+    def why_not(self) -> str:
+        if self.request.method == "GET" and not gateway.is_on():
+            return "Stripe is not switched on here; payouts go to a bank account."
+        return ""
+
+    def is_offered(self) -> bool:
+        return gateway.is_on()
+
+    def explanation(self) -> str:
+        return (
+            "Stripe asks on its own pages for what it has to know before it pays the agency. Come "
+            "back here afterwards; how the account stands is seen on its page."
+        )
+
+    def facts(self) -> list[tuple[str, str]]:
+        account = stripe_account_of(self.row)
+        return [("Account", account.standing)] if account is not None else []
+
+    def act(self, form: DialogForm) -> tuple[str, HttpResponse]:  # noqa: ARG002
+        address = settings.PORTAL_BASE_URL + change_url(self.row)
+        url = onboard(agency=self.row, address=address, by=self.user, now=self.now)
+        return "Went on at Stripe to set the account up.", self._to(url)
+
+    def _to(self, url: str) -> HttpResponse:
+        if self.request.headers.get("HX-Request") == "true":
+            return HttpResponse(status=204, headers={"HX-Redirect": url})
+        return HttpResponseRedirect(url)
+
+
+class ReadAgain(BillingDialog):
+    """Ask Stripe how it stands."""
+
+    slug = "look-again"
+    title = "Look again"
+    icon = "refresh"
+    submit = "Ask Stripe"
+    power = Power.LEAD
+    refusals: ClassVar[tuple[type[Exception], ...]] = (GatewayError,)
+
+    def act(self, form: DialogForm) -> str:  # noqa: ARG002
+        return f"{read_account(account=self.row, now=self.now).standing}."
+
+
+@told("Standing")
+def standing(account: StripeAccount) -> str:
+    return account.standing
+
+
+@told("Stripe still asks for")
+def asked_for(account: StripeAccount) -> str:
+    return ", ".join(str(name).replace("_", " ").replace(".", ", ") for name in account.due) or "–"
+
+
+@admin.register(StripeAccount)
+class StripeAccountAdmin(ReadOnlyAdmin):
+    """Agencies' accounts at Stripe, as it last told of them."""
+
+    list_display = ("account_id", "agency", standing, "read_at")
+    list_filter = ("agency", "is_live")
+    list_select_related = ("agency",)
+    search_fields = ("account_id", "agency__name")
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (ReadAgain,)
+    fields = (("agency", "account_id"), (standing, "is_live"), asked_for, ("read_at", "created_by"))
+    readonly_fields = (standing, asked_for)
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        return super().get_queryset(request).select_related("agency", "created_by")
+
+
+extend(Agency, dialogs=(AddBankAccount, SetUpStripe))
 
 
 # --- Transfers ---------------------------------------------------------------------------------
+
+
+class TakeBackForm(DialogForm):
+    reason = forms.CharField(max_length=500, help_text="The agency is told.")
+
+
+class TakeBack(BillingDialog):
+    """Stripe takes the whole amount back from the agency's account."""
+
+    slug = "take-back"
+    title = "Take back"
+    icon = "undo"
+    submit = "Take it back"
+    power = Power.OPERATE
+    danger = True
+    form_class: ClassVar[type[DialogForm]] = TakeBackForm
+
+    def is_offered(self) -> bool:
+        return bool(
+            self.row.method == Transfer.Method.STRIPE
+            and self.row.state == Transfer.State.PAID
+            and self.row.return_asked_at is None
+        )
+
+    def why_not(self) -> str:
+        if self.request.method == "GET" and not self.is_offered():
+            return "Only what was paid through Stripe can be taken back, once."
+        return ""
+
+    def explanation(self) -> str:
+        return (
+            "Stripe is asked within a minute. The payout has failed then, and its amount stays "
+            "owed to the agency."
+        )
+
+    def act(self, form: DialogForm) -> str:
+        reason = form.cleaned_data["reason"]
+        ask_back(transfer=self.row, reason=reason, asked_by=self.user, now=self.now)
+        return f"{self.row} is to be taken back: {reason}"
 
 
 @admin.register(Transfer)
@@ -153,14 +281,24 @@ class TransferAdmin(ReadOnlyAdmin):
     fields = (
         ("payout", "state"),
         ("amount", "currency"),
-        ("method", "bank_account"),
+        ("method", "bank_account", "stripe_account"),
         ("requested_at", "requested_by"),
         ("settled_at", "reference"),
+        ("provider_id", "returned"),
         "failure",
+        ("return_asked_at", "return_asked_by", "return_reason"),
     )
+    dialogs: ClassVar[tuple[type[Dialog], ...]] = (TakeBack,)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
-        related = ("payout", "agency", "bank_account", "requested_by")
+        related = (
+            "payout",
+            "agency",
+            "bank_account",
+            "stripe_account",
+            "requested_by",
+            "return_asked_by",
+        )
         return super().get_queryset(request).select_related(*related)
 
 

@@ -4,7 +4,8 @@ from .adjustments import AdjustmentRequest
 from .earnings import Earning
 from .lifecycle import CarriedOver, PayoutTransition
 from .payouts import Payout, PayoutItem, StatementDocument
-from .terms import PayoutTerms, PayoutTermsChange, PlatformFeeRule
+from .stripe_accounts import StripeAccount
+from .terms import PayBy, PayoutTerms, PayoutTermsChange, PlatformFeeRule
 from .transfers import BankAccount, BankFile, Transfer
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "BankFile",
     "CarriedOver",
     "Earning",
+    "PayBy",
     "Payout",
     "PayoutItem",
     "PayoutTerms",
@@ -20,5 +22,6 @@ __all__ = [
     "PayoutTransition",
     "PlatformFeeRule",
     "StatementDocument",
+    "StripeAccount",
     "Transfer",
 ]

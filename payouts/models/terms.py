@@ -13,6 +13,13 @@ from agencyportal.core.tenancy import ScopedQuerySet
 from clients.models import Agency, User
 
 
+class PayBy(models.TextChoices):
+    """How an agency is paid."""
+
+    BANK = "bank", "By bank transfer"
+    STRIPE = "stripe", "Through Stripe"
+
+
 class PayoutTermsQuerySet(ScopedQuerySet["PayoutTerms"]):
     agency_path = "agency"
 
@@ -28,6 +35,12 @@ class PayoutTerms(models.Model):
     )
     minimum_amount = MoneyField(
         default=0, help_text="A smaller payout is carried forward, in the payout's currency."
+    )
+    pay_by = models.CharField(
+        max_length=10,
+        choices=PayBy.choices,
+        default=PayBy.BANK,
+        help_text="Through Stripe, an approved payout is paid by itself.",
     )
     account_hint = models.CharField(
         max_length=100, blank=True, help_text="Where it is paid to, as printed: DE** **** 1234."
@@ -57,6 +70,7 @@ class PayoutTermsChange(AppendOnlyModel):
     terms = models.ForeignKey(PayoutTerms, on_delete=models.PROTECT, related_name="changes")
     payout_day = models.PositiveSmallIntegerField()
     minimum_amount = MoneyField()
+    pay_by = models.CharField(max_length=10, choices=PayBy.choices, default=PayBy.BANK)
     account_hint = models.CharField(max_length=100, blank=True)
     changed_by = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"

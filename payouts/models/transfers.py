@@ -15,6 +15,7 @@ from clients.models import Agency, User
 from payouts.bank_details import BankDetails, masked
 
 from .payouts import Payout
+from .stripe_accounts import StripeAccount
 
 
 class BankAccountQuerySet(ScopedQuerySet["BankAccount"]):
@@ -102,6 +103,18 @@ class TransferQuerySet(ScopedQuerySet["Transfer"]):
         """Those that pay, or have paid: at most one of a payout."""
         return self.filter(state__in=Transfer.LIVE)
 
+    def to_send(self) -> TransferQuerySet:
+        """Those that Stripe was not asked for, or has not answered about."""
+        return self.filter(state=Transfer.State.PENDING, method=Transfer.Method.STRIPE)
+
+    def to_take_back(self) -> TransferQuerySet:
+        """Those that somebody wants back, and that Stripe has not said it of."""
+        return self.filter(
+            state=Transfer.State.PAID,
+            method=Transfer.Method.STRIPE,
+            return_asked_at__isnull=False,
+        )
+
 
 class Transfer(AppendOnlyModel):
     """One try to pay a payout. Written first; then somebody, or something, pays; then what came of
@@ -115,6 +128,7 @@ class Transfer(AppendOnlyModel):
     class Method(models.TextChoices):
         BANK_FILE = "bank_file", "Bank file"
         BY_HAND = "by_hand", "By hand"
+        STRIPE = "stripe", "Stripe"
 
     LIVE: ClassVar = (State.PENDING, State.PAID)
 
@@ -129,6 +143,17 @@ class Transfer(AppendOnlyModel):
     bank_file = models.ForeignKey(
         BankFile, on_delete=models.PROTECT, null=True, blank=True, related_name="transfers"
     )
+    stripe_account = models.ForeignKey(
+        StripeAccount, on_delete=models.PROTECT, null=True, blank=True, related_name="transfers"
+    )
+    provider_id = models.CharField("Stripe's id", max_length=200, blank=True)
+    returned = MoneyField(default=0, help_text="Taken back at Stripe.")
+    claimed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    return_asked_at = models.DateTimeField(null=True, blank=True)
+    return_asked_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    return_reason = models.CharField(max_length=500, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     reference = models.CharField(max_length=200, blank=True, help_text="As on the bank statement.")
     failure = models.CharField(max_length=500, blank=True, help_text="Why it failed.")
@@ -149,6 +174,15 @@ class Transfer(AppendOnlyModel):
                 fields=("payout",),
                 condition=models.Q(state__in=("pending", "paid")),
                 name="transfer_once_per_payout",
+            ),
+            models.UniqueConstraint(
+                fields=("provider_id",),
+                condition=~models.Q(provider_id=""),
+                name="transfer_provider_id_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(returned__gte=0, returned__lte=models.F("amount")),
+                name="transfer_returned_is_a_part",
             ),
             models.CheckConstraint(
                 condition=models.Q(state="pending", settled_at__isnull=True)

@@ -4,14 +4,15 @@ hand was in it. Reads only, of one payout."""
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from agencyportal.core.money import format_money
+from billing import stripe_gateway as gateway
 from billing.refusals import in_words
 from payouts.anomalies import Anomaly, Month, anomalies, change_percent
 from payouts.models import (
@@ -21,12 +22,14 @@ from payouts.models import (
     PayoutTermsChange,
     PayoutTransition,
     PlatformFeeRule,
+    StripeAccount,
 )
 from payouts.models.payouts import PayoutQuerySet
 from payouts.reconcile.findings import Difference
 from payouts.reconcile.payouts import check_payout
 from payouts.services.bank_accounts import account_of
 from payouts.services.earnings import unposted_before
+from payouts.services.stripe_accounts import pays_through_stripe, stripe_account_of
 
 _States = Payout.State
 
@@ -116,11 +119,26 @@ def _blockers(payout: Payout, at: dt.datetime) -> Iterator[Blocker]:
     )
     if earlier is not None:
         yield Blocker("earlier_draft", f"{earlier} of {earlier.month:%B %Y} comes before it.")
-    if payout.amount > 0 and account_of(agency=payout.agency, at=at) is None:
-        yield _no_account(payout)
+    if payout.amount > 0:
+        yield from _account(payout, at)
     found = [finding for finding in check_payout(payout) if isinstance(finding, Difference)]
     if found:
         yield Blocker("unreconciled", f"It does not reconcile: {found[0]}.")
+
+
+def _account(payout: Payout, at: dt.datetime) -> Iterator[Blocker]:
+    """What is missing for the agency to be paid, the way it is paid."""
+    if not pays_through_stripe(payout.agency):
+        if account_of(agency=payout.agency, at=at) is None:
+            yield _no_account(payout)
+        return
+    account = stripe_account_of(payout.agency)
+    if not gateway.is_on():
+        yield Blocker("stripe_off", "It is paid through Stripe, which is not switched on.")
+    elif account is None:
+        yield Blocker("no_account", f"{payout.agency} has no account at Stripe yet.")
+    elif not account.is_ready:
+        yield Blocker("account_not_ready", f"The account at Stripe: {account.standing}.")
 
 
 def _no_account(payout: Payout) -> Blocker:
@@ -150,35 +168,51 @@ def _since(payout: Payout) -> dt.datetime | None:
 def _involved(
     payout: Payout, since: dt.datetime | None, until: dt.datetime | None
 ) -> Iterator[Involved]:
-    rules = PlatformFeeRule.objects.filter(agency_id=payout.agency_id, created_by__isnull=False)
-    changes = PayoutTermsChange.objects.filter(
-        terms__agency_id=payout.agency_id, changed_by__isnull=False
-    )
-    accounts = BankAccount.objects.filter(agency_id=payout.agency_id, added_by__isnull=False)
-    if since is not None:
-        accounts = accounts.filter(added_at__gt=since)
-        rules = rules.filter(Q(created_at__gt=since) | Q(effective_from__gt=since))
-        changes = changes.filter(changed_at__gt=since)
-    if until is not None:
-        accounts = accounts.filter(added_at__lte=until)
-        rules = rules.filter(created_at__lte=until)
-        changes = changes.filter(changed_at__lte=until)
-    for rule in rules.select_related("created_by").order_by("pk"):
-        if rule.created_by is not None:
-            deed = f"set the platform fee of {rule}"
-            yield Involved(rule.created_by.pk, str(rule.created_by), deed)
-    for change in changes.select_related("changed_by").order_by("pk"):
-        if change.changed_by is not None:
-            deed = f"changed the payout terms on {change.changed_at:%-d %B %Y}"
-            yield Involved(change.changed_by.pk, str(change.changed_by), deed)
-    for account in accounts.select_related("added_by").order_by("pk"):
-        if account.added_by is not None:
-            deed = f"added the bank account {account}"
-            yield Involved(account.added_by.pk, str(account.added_by), deed)
+    """Fee rules that take effect later count until then."""
+    for rows, by, at, deed in _deeds(payout.agency_id):
+        if since is not None:
+            later = Q(**{f"{at}__gt": since})
+            if rows.model is PlatformFeeRule:
+                later |= Q(effective_from__gt=since)
+            rows = rows.filter(later)
+        if until is not None:
+            rows = rows.filter(**{f"{at}__lte": until})
+        for row in rows.filter(**{f"{by}__isnull": False}).select_related(by).order_by("pk"):
+            person = getattr(row, by)
+            yield Involved(person.pk, str(person), deed(row))
     requests = AdjustmentRequest.objects.filter(earning__item__payout=payout)
     for asked in requests.select_related("requested_by", "agency").order_by("pk"):
-        deed = f"asked for an adjustment of {format_money(asked.amount, asked.currency)} in it"
-        yield Involved(asked.requested_by.pk, str(asked.requested_by), deed)
+        words = f"asked for an adjustment of {format_money(asked.amount, asked.currency)} in it"
+        yield Involved(asked.requested_by.pk, str(asked.requested_by), words)
+
+
+def _deeds(agency_id: int) -> Iterator[tuple[QuerySet[Any], str, str, Callable[[Any], str]]]:
+    """What people can have done to what an agency's payouts rest on: the rows, who, when, and
+    words for it."""
+    yield (
+        PlatformFeeRule.objects.filter(agency_id=agency_id),
+        "created_by",
+        "created_at",
+        lambda rule: f"set the platform fee of {rule}",
+    )
+    yield (
+        PayoutTermsChange.objects.filter(terms__agency_id=agency_id),
+        "changed_by",
+        "changed_at",
+        lambda change: f"changed the payout terms on {change.changed_at:%-d %B %Y}",
+    )
+    yield (
+        BankAccount.objects.filter(agency_id=agency_id),
+        "added_by",
+        "added_at",
+        lambda account: f"added the bank account {account}",
+    )
+    yield (
+        StripeAccount.objects.filter(agency_id=agency_id),
+        "created_by",
+        "created_at",
+        lambda account: f"set the account {account} up",
+    )
 
 
 def _late(payout: Payout) -> Iterator[Anomaly]:

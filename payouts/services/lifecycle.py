@@ -20,7 +20,8 @@ from payouts.models import BankFile, Payout, PayoutTransition, Transfer
 from payouts.selectors.review import blockers_of, involved_in
 
 from .payout_mail import queue_state_mail
-from .transfers import settle_transfer
+from .stripe_accounts import pays_through_stripe, stripe_account_of
+from .transfers import begin_transfer, settle_transfer
 
 _States = Payout.State
 
@@ -49,7 +50,8 @@ LONGEST_KEY: Final = 200
 def approve_payout(
     *, payout: Payout, approved_by: User, now: dt.datetime, key: str, note: str = ""
 ) -> PayoutTransition:
-    """Release a payout to be paid.
+    """Release a payout to be paid; of an agency that is paid through Stripe, write its transfer
+    down with it.
 
     Raises RefusedError where something blocks it (`blockers_of`), where ``approved_by`` changed
     the agency's terms since the last approved payout or asked for an adjustment in this one
@@ -64,8 +66,25 @@ def approve_payout(
         if blockers := blockers_of(locked, now=now):
             raise RefusedError(" ".join(blocker.words for blocker in blockers))
 
+    def pay(locked: Payout) -> None:
+        if pays_through_stripe(locked.agency):
+            begin_transfer(
+                locked,
+                method=Transfer.Method.STRIPE,
+                stripe_account=stripe_account_of(locked.agency),
+                by=approved_by,
+                now=now,
+            )
+
     return _move(
-        payout, _States.APPROVED, by=approved_by, now=now, key=key, reason=note, check=check
+        payout,
+        _States.APPROVED,
+        by=approved_by,
+        now=now,
+        key=key,
+        reason=note,
+        check=check,
+        then=pay,
     )
 
 
@@ -84,13 +103,22 @@ def mark_paid(
     by: User | None,
     now: dt.datetime,
     key: str,
+    through_stripe: bool = False,
 ) -> PayoutTransition:
     """Record that an approved payout has left the platform's account. Raises RefusedError for one
-    that is not approved, without a reference, or at a time to come."""
+    that is not approved, without a reference, or at a time to come; and for one that Stripe pays,
+    unless it is Stripe that says so."""
     if not reference.strip():
         raise RefusedError("Say the reference, as on the bank statement.", field="reference")
     return _move(
-        payout, _States.PAID, by=by, now=now, key=key, reference=reference.strip(), at=paid_at
+        payout,
+        _States.PAID,
+        by=by,
+        now=now,
+        key=key,
+        reference=reference.strip(),
+        at=paid_at,
+        check=None if through_stripe else _refuse_stripes,
     )
 
 
@@ -122,11 +150,26 @@ def mark_file_paid(
 
 
 def mark_failed(
-    *, payout: Payout, reason: str, by: User | None, now: dt.datetime, key: str
+    *,
+    payout: Payout,
+    reason: str,
+    by: User | None,
+    now: dt.datetime,
+    key: str,
+    through_stripe: bool = False,
 ) -> PayoutTransition:
     """Record that paying did not work, or that what was paid came back. The amount stays owed: it
-    is approved again, or cancelled and carried into the next payout."""
-    return _move(payout, _States.FAILED, by=by, now=now, key=key, reason=_needed(reason))
+    is approved again, or cancelled and carried into the next payout. Raises RefusedError for one
+    that Stripe pays or has paid, unless it is Stripe that says so."""
+    return _move(
+        payout,
+        _States.FAILED,
+        by=by,
+        now=now,
+        key=key,
+        reason=_needed(reason),
+        check=None if through_stripe else _refuse_stripes,
+    )
 
 
 def cancel_payout(
@@ -140,6 +183,15 @@ def _needed(reason: str) -> str:
     if not reason.strip():
         raise RefusedError("Say why; it is kept with the payout.", field="reason")
     return reason.strip()
+
+
+def _refuse_stripes(payout: Payout) -> None:
+    """What Stripe pays is said by Stripe alone: a person who is wrong about it pays twice."""
+    if payout.transfers.live().filter(method=Transfer.Method.STRIPE).exists():
+        raise RefusedError(
+            "Stripe pays it, and says what became of it. What is paid there is taken back on the "
+            "transfer's page."
+        )
 
 
 def _refuse_on_its_way(payout: Payout) -> None:
@@ -161,6 +213,7 @@ def _move(
     reference: str = "",
     at: dt.datetime | None = None,
     check: Callable[[Payout], None] | None = None,
+    then: Callable[[Payout], None] | None = None,
 ) -> PayoutTransition:
     """One step, once by its key; the agency and the payout are locked meanwhile."""
     refuse_unfit_key(key, longest=LONGEST_KEY)
@@ -197,5 +250,7 @@ def _move(
         settle_transfer(
             locked, SETTLED[to], at=at or now, by=by, now=now, reference=reference, failure=reason
         )
+    if then is not None:
+        then(locked)
     queue_state_mail(transition, now=now)
     return transition

@@ -19,7 +19,7 @@ from billing.models import Mail
 from billing.services.invoice_snapshot import locale_of
 from billing.services.mailing import message, queue_mail
 from clients.models import Agency, AgencyMember
-from payouts.models import Payout, PayoutTerms, PayoutTermsChange, PayoutTransition
+from payouts.models import PayBy, Payout, PayoutTerms, PayoutTermsChange, PayoutTransition
 
 _States = Payout.State
 
@@ -46,6 +46,12 @@ CHANGED: Final[dict[str, Promise]] = {
     "payout_day": gettext_lazy("Payout day: %(old)s before, %(new)s now"),
     "minimum_amount": gettext_lazy("Smallest payout: %(old)s before, %(new)s now"),
     "account_hint": gettext_lazy("Account, as printed: %(old)s before, %(new)s now"),
+    "pay_by": gettext_lazy("Paid: %(old)s before, %(new)s now"),
+}
+
+WAYS: Final[dict[str, Promise]] = {
+    PayBy.BANK: gettext_lazy("by bank transfer"),
+    PayBy.STRIPE: gettext_lazy("through Stripe"),
 }
 
 
@@ -150,6 +156,8 @@ def _changes(before: PayoutTerms, after: PayoutTermsChange) -> Iterator[str]:
 def _said(value: object) -> str:
     if value == "":
         return _("nothing")
+    if value in WAYS:
+        return str(WAYS[PayBy(value)])
     return value if isinstance(value, str) else plain(value)  # type: ignore[arg-type]
 
 

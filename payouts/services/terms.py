@@ -11,11 +11,11 @@ from django.db import transaction
 from agencyportal.core.locks import lock_row
 from billing.refusals import in_words
 from clients.models import Agency, User
-from payouts.models import Earning, PayoutTerms, PayoutTermsChange, PlatformFeeRule
+from payouts.models import Earning, PayBy, PayoutTerms, PayoutTermsChange, PlatformFeeRule
 
 from .payout_mail import queue_terms_mail
 
-TERMS: Final = ("payout_day", "minimum_amount", "account_hint")
+TERMS: Final = ("payout_day", "minimum_amount", "pay_by", "account_hint")
 """What is agreed on about payouts."""
 
 
@@ -30,6 +30,7 @@ def set_payout_terms(
     payout_day: int = 1,
     minimum_amount: Decimal = Decimal(0),
     account_hint: str = "",
+    pay_by: str = PayBy.BANK,
     changed_by: User | None = None,
 ) -> PayoutTerms:
     """State when and from what amount an agency is paid; holds for payouts built from now on.
@@ -42,6 +43,7 @@ def set_payout_terms(
         "payout_day": payout_day,
         "minimum_amount": minimum_amount,
         "account_hint": account_hint,
+        "pay_by": pay_by,
     }
     PayoutTerms(agency=agency, **values).full_clean(exclude=["agency"], validate_unique=False)
     with transaction.atomic():

@@ -18,7 +18,14 @@ from agencyportal.core.money import round_money
 from billing.refusals import RefusedError, refuse_unfit_key
 from billing.table_files import Cell, csv_lines
 from clients.models import Agency, User
-from payouts.models import BankAccount, BankFile, Payout, PayoutTransition, Transfer
+from payouts.models import (
+    BankAccount,
+    BankFile,
+    Payout,
+    PayoutTransition,
+    StripeAccount,
+    Transfer,
+)
 
 from .bank_accounts import account_of
 
@@ -99,6 +106,7 @@ def begin_transfer(
     now: dt.datetime,
     bank_account: BankAccount | None = None,
     bank_file: BankFile | None = None,
+    stripe_account: StripeAccount | None = None,
 ) -> Transfer:
     """Write down that a payout is being paid. The caller holds it, and nothing pays it yet."""
     return Transfer.objects.create(
@@ -109,6 +117,7 @@ def begin_transfer(
         currency=payout.currency,
         bank_account=bank_account,
         bank_file=bank_file,
+        stripe_account=stripe_account,
         requested_by=by,
         requested_at=now,
         key=f"transfer:{payout.pk}:{payout.transfers.count() + 1}",

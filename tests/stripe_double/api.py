@@ -17,6 +17,12 @@ Params = dict[str, Any]
 Row = dict[str, Any]
 
 
+FILTERS = frozenset(
+    {"customer", "payment_intent", "charge", "type", "status", "url", "transfer_group"}
+)
+"""By what lists can be asked for."""
+
+
 class Api:
     """Answers calls. Those with a key that came before get the answer of then."""
 
@@ -192,7 +198,8 @@ class Api:
         filters = {
             name: value
             for name, value in params.items()
-            if name in ("customer", "payment_intent", "charge", "type", "status", "url")
+            if name
+            in ("customer", "payment_intent", "charge", "type", "status", "url", "transfer_group")
         }
         rows = self.book.all(kind, **filters)
         return listed(rows[: int(params.get("limit", 10))], f"/v1/{path}")

@@ -56,6 +56,15 @@ class Connect:
         self.book.tell("account.updated", account, account=account["id"])
         return account
 
+    def disable(self, account: dict[str, Any], reason: str) -> dict[str, Any]:
+        account |= {
+            "payouts_enabled": False,
+            "capabilities": {"transfers": "inactive"},
+            "requirements": {"currently_due": [], "past_due": [], "disabled_reason": reason},
+        }
+        self.book.tell("account.updated", account, account=account["id"])
+        return account
+
     def transfer(self, params: dict[str, Any]) -> dict[str, Any]:
         account = self.book.get("account", params["destination"])
         if account["capabilities"].get("transfers") != "active":

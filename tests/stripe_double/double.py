@@ -135,6 +135,17 @@ class StripeDouble:
         with self._lock:
             return self.api.connect.onboard(self.book.get("account", account_id))
 
+    def disable(self, account_id: str, reason: str = "listed") -> Row:
+        """Stripe stops an account, or its holder disconnects it."""
+        with self._lock:
+            return self.api.connect.disable(self.book.get("account", account_id), reason)
+
+    def take_back(self, transfer_id: str, amount: int | None = None) -> Row:
+        """Somebody reverses a transfer in Stripe's dashboard."""
+        with self._lock:
+            transfer = self.book.get("transfer", transfer_id)
+            return self.api.connect.reverse(transfer, {"amount": amount} if amount else {})
+
     def save_card(self, customer_id: str, way: str = "card", *, default: bool = True) -> Row:
         """A card that the customer saved some time ago."""
         with self._lock:

@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 
 from clients.models import Agency, User
-from payouts.models import CarriedOver, Payout
+from payouts.models import CarriedOver, Payout, StripeAccount
 from payouts.services.adjustments import request_adjustment
 from payouts.services.lifecycle import approve_payout, cancel_payout, mark_failed
 from payouts.services.transfers import make_bank_file
@@ -24,6 +24,9 @@ def decide(agency: Agency, who: User, now: dt.datetime) -> None:
     mark_failed(payout=payout, reason=why, by=who, now=now, key=f"f:{payout.pk}")
     cancel_payout(payout=payout, reason=why, by=who, now=now, key=f"c:{payout.pk}")
     CarriedOver.objects.create(cancelled=payout, into=payout)
+    StripeAccount.objects.create(
+        agency=agency, is_live=False, account_id=f"acct_{agency.slug}", created_at=now
+    )
     request_adjustment(
         agency=agency,
         amount=Decimal("-4.50"),

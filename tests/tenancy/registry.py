@@ -74,6 +74,7 @@ ADMIN: dict[str, Rights] = {
             ("invite", LEADS),
             ("adjust_earnings", OPERATES),
             ("bank_account", LEADS),
+            ("stripe_account", LEADS),
             ("price_again", ACTS),
             ("logo", LEADS),
             ("remove_logo", LEADS),
@@ -233,7 +234,8 @@ ADMIN: dict[str, Rights] = {
     "payouts.PayoutTerms": Rights(adds=OPERATES, changes=OPERATES),
     "payouts.PlatformFeeRule": Rights(adds=OPERATES),
     "payouts.StatementDocument": Rights(dialogs=(("retry", TAKES_MONEY),)),
-    "payouts.Transfer": READ,
+    "payouts.StripeAccount": Rights(dialogs=(("look_again", LEADS),)),
+    "payouts.Transfer": Rights(dialogs=(("take_back", OPERATES),)),
 }
 
 ACTIONS: dict[str, Names] = {}
