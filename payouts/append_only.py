@@ -9,6 +9,7 @@ protect(
 protect("payouts.BankAccount", mutable=("stopped_at", "stopped_by"))
 protect("payouts.BankFile")
 protect("payouts.CarriedOver")
+protect("payouts.DisputeReserve", mutable=("released",))
 protect("payouts.Earning")
 protect("payouts.Payout", mutable=("state",))
 protect("payouts.PayoutItem")

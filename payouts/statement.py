@@ -1,6 +1,6 @@
 """How the figures of a payout come about from its earnings (ENGINE 12). Pure.
 
-    opening + revenue - routed cost - platform fee + refunds + disputes + adjustments
+    opening + revenue - routed cost - platform fee + refunds + disputes + reserve + adjustments
         = amount + closing
 
 Earnings are signed as they move the agency's balance: revenue positive, routed cost and platform
@@ -27,10 +27,13 @@ class EarningKind(StrEnum):
     PLATFORM_FEE = "platform_fee"
     REFUND = "refund"
     DISPUTE = "dispute"
+    RESERVE = "reserve"
     ADJUSTMENT = "adjustment"
 
 
-ONE_BY_ONE: Final = frozenset({EarningKind.REFUND, EarningKind.DISPUTE, EarningKind.ADJUSTMENT})
+ONE_BY_ONE: Final = frozenset(
+    {EarningKind.REFUND, EarningKind.DISPUTE, EarningKind.RESERVE, EarningKind.ADJUSTMENT}
+)
 """Kinds that a statement lists with their reason."""
 
 
@@ -95,6 +98,7 @@ class Figures:
     platform_fee: Decimal
     refunds: Decimal
     disputes: Decimal
+    reserve: Decimal
     adjustments: Decimal
     amount: Decimal
     closing: Decimal
@@ -141,6 +145,7 @@ def figures(earnings: Iterable[EarningFact], *, opening: Decimal, minimum: Decim
         platform_fee=-sums[EarningKind.PLATFORM_FEE],
         refunds=sums[EarningKind.REFUND],
         disputes=sums[EarningKind.DISPUTE],
+        reserve=sums[EarningKind.RESERVE],
         adjustments=sums[EarningKind.ADJUSTMENT],
         amount=balance if is_paid else ZERO,
         closing=ZERO if is_paid else balance,
@@ -149,8 +154,8 @@ def figures(earnings: Iterable[EarningFact], *, opening: Decimal, minimum: Decim
 
 
 def breakdown(earnings: Iterable[EarningFact]) -> dict[Place, Share]:
-    """What each place brought; refunds, disputes and adjustments aside: those are stated one by
-    one, with their reason. What a refund gives back of the platform's fee is the place's.
+    """What each place brought; refunds, disputes, reserves and adjustments aside: those are stated
+    one by one, with their reason. What a refund gives back of the platform's fee is the place's.
 
     The shares add up to revenue, routed cost and platform fee of `figures`.
     """

@@ -124,7 +124,7 @@ class PayoutAdmin(ReadOnlyAdmin):
                 "fields": (
                     ("opening", "revenue"),
                     "refunds",
-                    "disputes",
+                    ("disputes", "reserve"),
                     "adjustments",
                     ("routed_cost", "platform_fee"),
                     ("amount", "closing"),

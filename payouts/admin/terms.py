@@ -27,7 +27,16 @@ class TermsChangeInline(ScopedInline):
     """What was agreed on before, and who changed it."""
 
     model = PayoutTermsChange
-    fields = ("changed_at", "changed_by", "payout_day", "minimum_amount", "pay_by", "account_hint")
+    fields = (
+        "changed_at",
+        "changed_by",
+        "payout_day",
+        "minimum_amount",
+        "reserve_percent",
+        "reserve_days",
+        "pay_by",
+        "account_hint",
+    )
     verbose_name_plural = "history"
     show_change_link = False
 
@@ -44,7 +53,13 @@ class PayoutTermsAdmin(ScopedModelAdmin):
     list_display = ("agency", "payout_day", "minimum_amount", "account_hint")
     list_select_related = ("agency",)
     search_fields = ("agency__name", "agency__slug")
-    fields = ("agency", ("payout_day", "minimum_amount"), "pay_by", "account_hint")
+    fields = (
+        "agency",
+        ("payout_day", "minimum_amount"),
+        ("reserve_percent", "reserve_days"),
+        "pay_by",
+        "account_hint",
+    )
 
     inlines = (TermsChangeInline,)
 
@@ -65,6 +80,8 @@ class PayoutTermsAdmin(ScopedModelAdmin):
             minimum_amount=obj.minimum_amount,
             account_hint=obj.account_hint,
             pay_by=obj.pay_by,
+            reserve_percent=obj.reserve_percent,
+            reserve_days=obj.reserve_days,
             changed_by=cast(User, request.user),
             now=now(),
         )

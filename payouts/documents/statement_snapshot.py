@@ -6,7 +6,8 @@ the positive amount sent. Amounts are in the payout's currency. A statement whos
 out cannot be made. Pure.
 
     opening + usage revenue + fees collected + routed cost + platform fees
-            + refunds + disputes + adjustments = available;  available - paid out = closing
+            + refunds + disputes + reserve + adjustments = available
+    available - paid out = closing
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SCHEMA = 1
 
 PayoutState = Literal["draft", "approved", "paid", "failed"]
 EarningSource = Literal["usage", "fee"]
-AdjustmentKind = Literal["refund", "dispute", "adjustment"]
+AdjustmentKind = Literal["refund", "dispute", "reserve", "adjustment"]
 
 
 class StatementTotals(Frozen, frozen=True, kw_only=True):
@@ -50,6 +51,8 @@ class StatementTotals(Frozen, frozen=True, kw_only=True):
     paid_out: Decimal
     closing: Decimal
     """Carried forward: a debt, or an amount below the minimum; else zero."""
+    reserve: Decimal = Decimal(0)
+    """Kept back for disputes, and given back after; statements of before have none."""
 
     @property
     def earned(self) -> Decimal:
@@ -59,7 +62,12 @@ class StatementTotals(Frozen, frozen=True, kw_only=True):
     def deducted(self) -> Decimal:
         """Costs, fees and adjustments together; negative unless money came back."""
         return (
-            self.routed_cost + self.platform_fees + self.refunds + self.disputes + self.adjustments
+            self.routed_cost
+            + self.platform_fees
+            + self.refunds
+            + self.disputes
+            + self.reserve
+            + self.adjustments
         )
 
     @property
@@ -178,6 +186,7 @@ class StatementSnapshot(Snapshot, frozen=True, kw_only=True):
         for kind, stated in (
             ("refund", self.totals.refunds),
             ("dispute", self.totals.disputes),
+            ("reserve", self.totals.reserve),
             ("adjustment", self.totals.adjustments),
         ):
             listed = (line.amount for line in self.adjustments if line.kind == kind)

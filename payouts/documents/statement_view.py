@@ -23,6 +23,7 @@ from payouts.documents.statement_snapshot import (
 ADJUSTMENT_KINDS: dict[str, Promise] = {
     "refund": gettext_lazy("Refund"),
     "dispute": gettext_lazy("Dispute"),
+    "reserve": gettext_lazy("Reserve"),
     "adjustment": gettext_lazy("Adjustment"),
 }
 
@@ -93,6 +94,8 @@ class StatementView:
         yield "", _("Platform fees"), money(totals.platform_fees)
         yield "", _("Refunds"), money(totals.refunds)
         yield "", _("Disputes"), money(totals.disputes)
+        if totals.reserve:
+            yield "", _("Reserve for disputes"), money(totals.reserve)
         yield "", _("Other adjustments"), money(totals.adjustments)
         yield "sum", _("Available"), money(totals.available)
         yield "", _("Carried forward to next month"), money(-totals.closing)

@@ -4,6 +4,7 @@ from .adjustments import AdjustmentRequest
 from .earnings import Earning
 from .lifecycle import CarriedOver, PayoutTransition
 from .payouts import Payout, PayoutItem, StatementDocument
+from .reserves import DisputeReserve
 from .stripe_accounts import StripeAccount
 from .terms import PayBy, PayoutTerms, PayoutTermsChange, PlatformFeeRule
 from .transfers import BankAccount, BankFile, Transfer
@@ -13,6 +14,7 @@ __all__ = [
     "BankAccount",
     "BankFile",
     "CarriedOver",
+    "DisputeReserve",
     "Earning",
     "PayBy",
     "Payout",

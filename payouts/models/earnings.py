@@ -37,6 +37,7 @@ class Earning(AppendOnlyModel):
         PLATFORM_FEE = "platform_fee", "Platform fee"
         REFUND = "refund", "Refunds and credit notes"
         DISPUTE = "dispute", "Disputes"
+        RESERVE = "reserve", "Reserve for disputes"
         ADJUSTMENT = "adjustment", "Adjustment"
 
     agency = models.ForeignKey(Agency, on_delete=models.PROTECT, related_name="earnings")

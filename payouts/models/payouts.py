@@ -24,8 +24,8 @@ class PayoutQuerySet(ScopedQuerySet["Payout"]):
 
 
 class Payout(AppendOnlyModel):
-    """``opening + revenue - routed_cost - platform_fee + refunds + disputes + adjustments`` is
-    ``amount + closing``.
+    """``opening + revenue - routed_cost - platform_fee + refunds + disputes + reserve +
+    adjustments`` is ``amount + closing``.
 
     Costs and fees are stored as positive amounts, what follows them as it moves the balance:
     refunds are negative. ``amount`` is paid out; when the balance is
@@ -55,6 +55,7 @@ class Payout(AppendOnlyModel):
     platform_fee = MoneyField()
     refunds = MoneyField(default=0, help_text="Revenue that went back; negative.")
     disputes = MoneyField(default=0, help_text="Held back, given back after; mostly negative.")
+    reserve = MoneyField(default=0, help_text="Kept back for disputes, given back after.")
     adjustments = MoneyField()
     amount = MoneyField(help_text="To be paid to the agency.")
     closing = MoneyField(help_text="Carried forward to the next payout.")

@@ -36,6 +36,14 @@ class PayoutTerms(models.Model):
     minimum_amount = MoneyField(
         default=0, help_text="A smaller payout is carried forward, in the payout's currency."
     )
+    reserve_percent = QuantityField(
+        default=0, help_text="Of a month's revenue, kept back for disputes; 5 means 5 %."
+    )
+    reserve_days = models.PositiveSmallIntegerField(
+        default=90,
+        validators=[MaxValueValidator(365)],
+        help_text="How long after the month it is kept back.",
+    )
     pay_by = models.CharField(
         max_length=10,
         choices=PayBy.choices,
@@ -54,6 +62,10 @@ class PayoutTerms(models.Model):
             models.CheckConstraint(
                 condition=models.Q(minimum_amount__gte=0), name="payout_minimum_not_negative"
             ),
+            models.CheckConstraint(
+                condition=models.Q(reserve_percent__gte=0, reserve_percent__lte=100),
+                name="payout_reserve_in_range",
+            ),
         )
 
     def __str__(self) -> str:
@@ -70,6 +82,8 @@ class PayoutTermsChange(AppendOnlyModel):
     terms = models.ForeignKey(PayoutTerms, on_delete=models.PROTECT, related_name="changes")
     payout_day = models.PositiveSmallIntegerField()
     minimum_amount = MoneyField()
+    reserve_percent = QuantityField(default=0)
+    reserve_days = models.PositiveSmallIntegerField(default=90)
     pay_by = models.CharField(max_length=10, choices=PayBy.choices, default=PayBy.BANK)
     account_hint = models.CharField(max_length=100, blank=True)
     changed_by = models.ForeignKey(

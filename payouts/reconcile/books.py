@@ -30,6 +30,7 @@ from .payouts import check_payouts
 from .periods import WorkspaceBooks, check_periods
 from .questions import check_questions
 from .reservations import check_reservations
+from .reserves import check_reserves
 from .scope import Scope
 from .transfers import check_transfers
 from .triggers import check_triggers
@@ -74,6 +75,7 @@ def _parts(scope: Scope) -> Iterator[tuple[str, Iterator[Finding]]]:
         ("numbers", check_numbers()),
         ("earnings", check_earnings(scope)),
         ("adjustments", check_adjustments(scope)),
+        ("reserves", check_reserves(scope)),
         ("payouts", check_payouts(scope)),
         ("states of payouts", check_lifecycles(scope)),
         ("transfers", check_transfers(scope)),

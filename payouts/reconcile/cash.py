@@ -46,8 +46,8 @@ ZERO: Final = Decimal(0)
 
 _Kinds = Earning.Kind
 
-BY_HAND: Final = frozenset({_Kinds.ADJUSTMENT})
-"""Earnings that no client's money brings: the platform gives or takes them."""
+OWN: Final = frozenset({_Kinds.ADJUSTMENT, _Kinds.RESERVE})
+"""Earnings that no client's money brings: the platform gives, takes or keeps them."""
 
 DATED: Final = {
     BalanceEntry.Kind.OVERPAYMENT: "payment__received_at",
@@ -179,7 +179,7 @@ def _read_money(agency: Agency, books: Books) -> None:
 
 def _read_earnings(agency: Agency, books: Books) -> None:
     fields = ("currency", "occurred_at", "kind", "amount")
-    rows = Earning.objects.exclude(kind__in=BY_HAND)
+    rows = Earning.objects.exclude(kind__in=OWN)
     for currency, at, kind, amount in _of(rows, agency, *fields):
         books.add(books.earnings, currency, at, amount)
         if kind == _Kinds.PLATFORM_FEE:

@@ -80,6 +80,7 @@ def _check_payout(payout: Payout, opening: Decimal) -> Iterator[Finding]:
         "platform_fee": (payout.platform_fee, made.platform_fee),
         "refunds": (payout.refunds, made.refunds),
         "disputes": (payout.disputes, made.disputes),
+        "reserve": (payout.reserve, made.reserve),
         "adjustments": (payout.adjustments, made.adjustments),
         "balance": (payout.amount + payout.closing, made.balance),
         # The minimum of that month is not kept; it pays the balance whole or nothing.
@@ -153,6 +154,7 @@ def _check_snapshot(payout: Payout, earnings: list[Earning], made: Figures) -> I
         "snapshot.totals.platform_fees": (totals.platform_fees, -made.platform_fee),
         "snapshot.totals.refunds": (totals.refunds, made.refunds),
         "snapshot.totals.disputes": (totals.disputes, made.disputes),
+        "snapshot.totals.reserve": (totals.reserve, made.reserve),
         "snapshot.totals.adjustments": (totals.adjustments, made.adjustments),
         "snapshot.totals.paid_out": (totals.paid_out, payout.amount),
         "snapshot.totals.closing": (totals.closing, payout.closing),

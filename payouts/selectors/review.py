@@ -39,6 +39,7 @@ FIGURES: Final = (
     "platform_fee",
     "refunds",
     "disputes",
+    "reserve",
     "adjustments",
     "amount",
 )

@@ -30,8 +30,9 @@ from billing.models import (
 from clients.models import Agency, CostPayer, UsageEvent, UsageUnit
 from clients.selectors import known_cost
 from payouts.accrual import credit_of, late_cost_of, revenue_of, routed_cost_of
-from payouts.models import Earning, PlatformFeeRule
+from payouts.models import DisputeReserve, Earning, PlatformFeeRule
 from payouts.revenue import FeeRule
+from payouts.services.reserves import release_reserve
 
 _logger = logging.getLogger(__name__)
 
@@ -72,6 +73,8 @@ def _due(now: dt.datetime) -> Iterator[tuple[str, Callable[[], int]]]:
         yield f"credit note {pk}", partial(post_credit, note_id=pk, now=now)
     for pk in list(periods_to_post(now)):
         yield f"period {pk}", partial(post_routed_cost, period_id=pk, now=now)
+    for pk in list(reserves_to_release(now)):
+        yield f"reserve {pk}", partial(release_reserve, reserve_id=pk, now=now)
     for pk in list(late_periods_to_post(now)):
         yield f"late usage of period {pk}", partial(post_late_cost, period_id=pk, now=now)
 
@@ -82,6 +85,7 @@ def unposted_before(*, agency_id: int, until: dt.datetime) -> bool:
         invoices_to_post(until).filter(invoice__agency=agency_id).exists()
         or credit_notes_to_post(until).filter(agency=agency_id).exists()
         or periods_to_post(until).filter(agency=agency_id).exists()
+        or reserves_to_release(until).filter(payout__agency=agency_id).exists()
         or late_periods_to_post(until).filter(period__agency=agency_id).exists()
     )
 
@@ -124,6 +128,12 @@ def periods_to_post(now: dt.datetime) -> QuerySet[BillingPeriod, int]:
         .order_by("pk")
         .values_list("pk", flat=True)
     )
+
+
+def reserves_to_release(now: dt.datetime) -> QuerySet[DisputeReserve, int]:
+    """Ids of reserves for disputes whose days are over by ``now``, not given back yet."""
+    due = DisputeReserve.objects.filter(release_at__lte=now, released=None)
+    return due.order_by("pk").values_list("pk", flat=True)
 
 
 def in_time() -> QuerySet[Earning]:

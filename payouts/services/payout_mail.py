@@ -47,6 +47,10 @@ CHANGED: Final[dict[str, Promise]] = {
     "minimum_amount": gettext_lazy("Smallest payout: %(old)s before, %(new)s now"),
     "account_hint": gettext_lazy("Account, as printed: %(old)s before, %(new)s now"),
     "pay_by": gettext_lazy("Paid: %(old)s before, %(new)s now"),
+    "reserve_percent": gettext_lazy(
+        "Reserve for disputes, in percent: %(old)s before, %(new)s now"
+    ),
+    "reserve_days": gettext_lazy("Reserve for disputes, in days: %(old)s before, %(new)s now"),
 }
 
 WAYS: Final[dict[str, Promise]] = {

@@ -30,6 +30,7 @@ from payouts.models import (
 )
 from payouts.months import Month
 from payouts.services.bank_accounts import account_of
+from payouts.services.reserves import reserve_for, write_reserve
 from payouts.services.statement_mail import queue_statement_mail
 from payouts.services.statements import statement_snapshot, the_platform
 from payouts.statement import Figures, figures
@@ -87,7 +88,8 @@ def build_next_payout(*, agency_id: int, currency: str, now: dt.datetime) -> Pay
 
     Freezes its earnings, figures, number and statement, and writes down the statement's file and
     mail as things to do. It opens with what the one before left, and with the amounts of payouts
-    that were cancelled since. Holds the agency's row meanwhile.
+    that were cancelled since, and keeps back what the terms say for disputes. Holds the agency's
+    row meanwhile.
     """
     with transaction.atomic():
         agency = lock_row(Agency.objects.filter(pk=agency_id))
@@ -99,9 +101,15 @@ def build_next_payout(*, agency_id: int, currency: str, now: dt.datetime) -> Pay
         if month is None or month.payable_at(terms.payout_day, agency.timezone) > now:
             return None
         earnings = _earnings(agency, currency, month.end(agency.timezone))
+        reserve = reserve_for(agency, currency, month, terms, earnings, opening=opening, now=now)
+        if reserve is not None:
+            reserve.held.save(force_insert=True)
+            earnings.append(reserve.held)
         made = figures(facts_of(earnings), opening=opening, minimum=terms.minimum_amount)
         payout = _payout(agency, currency, month, made, now)
         _freeze(payout, earnings, terms, now)
+        if reserve is not None:
+            write_reserve(reserve, payout)
         CarriedOver.objects.bulk_create(
             CarriedOver(cancelled=before, into=payout) for before in cancelled
         )
@@ -162,6 +170,7 @@ def _payout(agency: Agency, currency: str, month: Month, made: Figures, now: dt.
         platform_fee=made.platform_fee,
         refunds=made.refunds,
         disputes=made.disputes,
+        reserve=made.reserve,
         adjustments=made.adjustments,
         amount=made.amount,
         closing=made.closing,

@@ -116,6 +116,7 @@ def _totals(payout: Payout, shares: Sequence[Share]) -> StatementTotals:
         "platform_fees": -payout.platform_fee,
         "refunds": payout.refunds,
         "disputes": payout.disputes,
+        "reserve": payout.reserve,
         "adjustments": payout.adjustments,
         "paid_out": payout.amount,
         "closing": payout.closing,
@@ -217,7 +218,7 @@ def _line(
 
 
 def _adjustments(earnings: Iterable[Earning], timezone: str) -> tuple[AdjustmentLine, ...]:
-    """Refunds, disputes and adjustments, each of its cause in one line."""
+    """Refunds, disputes, reserves and adjustments, each of its cause in one line."""
     by_cause: dict[tuple[Any, ...], list[Earning]] = {}
     for earning in earnings:
         if EarningKind(earning.kind) in ONE_BY_ONE:

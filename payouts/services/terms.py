@@ -15,7 +15,14 @@ from payouts.models import Earning, PayBy, PayoutTerms, PayoutTermsChange, Platf
 
 from .payout_mail import queue_terms_mail
 
-TERMS: Final = ("payout_day", "minimum_amount", "pay_by", "account_hint")
+TERMS: Final = (
+    "payout_day",
+    "minimum_amount",
+    "reserve_percent",
+    "reserve_days",
+    "pay_by",
+    "account_hint",
+)
 """What is agreed on about payouts."""
 
 
@@ -31,6 +38,8 @@ def set_payout_terms(
     minimum_amount: Decimal = Decimal(0),
     account_hint: str = "",
     pay_by: str = PayBy.BANK,
+    reserve_percent: Decimal = Decimal(0),
+    reserve_days: int = 90,
     changed_by: User | None = None,
 ) -> PayoutTerms:
     """State when and from what amount an agency is paid; holds for payouts built from now on.
@@ -44,6 +53,8 @@ def set_payout_terms(
         "minimum_amount": minimum_amount,
         "account_hint": account_hint,
         "pay_by": pay_by,
+        "reserve_percent": reserve_percent,
+        "reserve_days": reserve_days,
     }
     PayoutTerms(agency=agency, **values).full_clean(exclude=["agency"], validate_unique=False)
     with transaction.atomic():

@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 
 from clients.models import Agency, User
-from payouts.models import CarriedOver, Payout, StripeAccount
+from payouts.models import CarriedOver, DisputeReserve, Earning, Payout, StripeAccount
 from payouts.services.adjustments import request_adjustment
 from payouts.services.lifecycle import approve_payout, cancel_payout, mark_failed
 from payouts.services.transfers import make_bank_file
@@ -26,6 +26,16 @@ def decide(agency: Agency, who: User, now: dt.datetime) -> None:
     CarriedOver.objects.create(cancelled=payout, into=payout)
     StripeAccount.objects.create(
         agency=agency, is_live=False, account_id=f"acct_{agency.slug}", created_at=now
+    )
+    earning = Earning.objects.for_agency(agency).latest("pk")
+    DisputeReserve.objects.create(
+        payout=payout,
+        base=10,
+        percent=10,
+        amount=1,
+        currency="USD",
+        release_at=now + dt.timedelta(days=900),
+        held=earning,
     )
     request_adjustment(
         agency=agency,
