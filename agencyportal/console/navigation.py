@@ -147,16 +147,25 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """What Unfold shows in the sidebar, for whoever asks."""
     kind = OPERATOR if powers_in(request).everything else ONE_AGENCY
     groups = []
+    here = _here(request)
     for title, entries in GROUPS:
-        items = [_item(request, entry) for entry in entries if entry.only in ("", kind)]
+        items = [_item(entry, here) for entry in entries if entry.only in ("", kind)]
         if items:
             groups.append({"title": title, "items": items, "separator": False})
     return groups
 
 
-def _item(request: HttpRequest, entry: Entry) -> dict[str, Any]:
+def _here(request: HttpRequest) -> str:
+    """The address of the entry that the page is of: of several that lead to it, the nearest."""
+    paths = (reverse(f"admin:{entry.view}") for _title, entries in GROUPS for entry in entries)
+    home = reverse(f"admin:{HOME.view}")
+    found = [path for path in paths if request.path.startswith(path) and path != home]
+    return home if request.path == home else max(found, key=len, default="")
+
+
+def _item(entry: Entry, here: str) -> dict[str, Any]:
     path = reverse(f"admin:{entry.view}")
-    is_here = request.path == path if entry is HOME else request.path.startswith(path)
+    is_here = path == here
     return {
         "title": entry.title,
         "icon": entry.icon,

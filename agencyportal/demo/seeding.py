@@ -37,10 +37,16 @@ from clients.services.people import (
     create_workspace,
 )
 from clients.services.units import create_unit
-from payouts.models import PayoutTerms, PlatformFeeRule
+from payouts.models import BankAccount, PayoutTerms, PlatformFeeRule
 
 BEGINNING = dt.datetime(2023, 1, 1, tzinfo=dt.UTC)
 """From when the demo's meters, taxes and fees are in force."""
+
+BANKS = {
+    "DE": {"country": "DE", "iban": "DE89370400440532013000", "bic": "COBADEFF"},
+    "US": {"country": "US", "account_number": "000123456789", "routing_number": "111000025"},
+}
+"""Where the demo's agencies are paid to: numbers that can be true, of nobody."""
 
 KEY_NAME = "Demo"
 KEPT_BY = "acme-support"
@@ -157,6 +163,15 @@ def seed_agency(demo: DemoAgency) -> Agency:
         defaults={"levels": ALERTS_AT},
     )
     PayoutTerms.objects.get_or_create(agency=agency, defaults={"minimum_amount": Decimal(25)})
+    BankAccount.objects.get_or_create(
+        agency=agency,
+        defaults={
+            "holder": agency.printed_name[:70],
+            "added_at": BEGINNING,
+            "usable_from": BEGINNING,
+            **BANKS.get(agency.country, BANKS["DE"]),
+        },
+    )
     PlatformFeeRule.objects.get_or_create(
         agency=agency,
         line_kind="",

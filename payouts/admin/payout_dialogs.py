@@ -127,9 +127,9 @@ class Withdraw(PayoutDialog):
     """Back to a draft, while nobody has begun to pay it."""
 
     slug = "withdraw"
-    title = "Withdraw approval"
+    title = "Withdraw"
     icon = "undo"
-    submit = "Withdraw it"
+    submit = "Withdraw the approval"
     to = _States.DRAFT
     form_class: ClassVar[type[DialogForm]] = ReasonForm
 
