@@ -157,10 +157,10 @@ def _read_money(agency: Agency, books: Books) -> None:
     for currency, at, amount in _of(cash, agency, "currency", "received_at", "amount"):
         books.add(books.received, currency, at, amount)
     reversals = PaymentReversal.objects.all()
-    fields = ("currency", "reversed_at", "cause", "off_invoice", "off_balance")
-    for currency, at, cause, off_invoice, off_balance in _of(reversals, agency, *fields):
-        # What a lost dispute takes off the invoice went when it was opened.
-        gone = ZERO if cause == PaymentReversal.Cause.DISPUTE else off_invoice
+    fields = ("currency", "reversed_at", "key", "off_invoice", "off_balance")
+    for currency, at, key, off_invoice, off_balance in _of(reversals, agency, *fields):
+        # What a lost dispute takes off the invoice went when it was opened; it may have bounced.
+        gone = ZERO if key.startswith("dispute:") else off_invoice
         books.add(books.gone_back, currency, at, gone + off_balance)
     kinds = InvoiceMovement.Kind
     held = InvoiceMovement.objects.filter(kind__in=(kinds.DISPUTE_OPENED, kinds.DISPUTE_WON))

@@ -118,6 +118,23 @@ def test_a_bounced_payment_a_dispute_and_a_gift_change_no_balance_of_the_books(i
     assert close() == ([], 2, 0)
 
 
+def test_a_debit_that_a_bank_returns_went_when_its_dispute_was_opened(invoice):
+    payment = pay(invoice, "617.61", PAID)
+    for state in ("opened", "lost"):
+        record_dispute(
+            payment=payment,
+            provider_id="dp_1",
+            state=state,
+            amount=D("617.61"),
+            cause="bounced",
+            happened_at=MARCH,
+            now=MARCH,
+        )
+    pay(invoice, "617.61", MARCH + dt.timedelta(hours=1))
+
+    assert close() == ([], 2, 0)
+
+
 def test_money_that_brought_nothing_is_found(invoice):
     pay(invoice, "617.61", PAID)
     close()
