@@ -492,6 +492,19 @@ def test_the_same_card_refused_for_good_brings_a_reminder_instead(
     assert "The bank will not let this card be charged" in DunningEntry.objects.get(day=3).said
 
 
+def test_a_card_that_was_taken_off_meanwhile_is_told_as_one_that_cannot_be_charged(
+    stripe: StripeDouble, invoice: Invoice, consent: ChargeConsent, at: At, now: dt.datetime
+) -> None:
+    card = saved(stripe, invoice.client, now)
+    stripe.book.get("payment_method", card)["customer"] = None
+    run(at, [0])
+    attempt = InvoiceCheckout.objects.get()
+    assert (attempt.state, attempt.failure, attempt.trouble) == (
+        *("failed", "The card cannot be charged.", ""),
+    )
+    assert Mail.objects.filter(key=f"charge:{attempt.pk}").exists()
+
+
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_a_card_whose_bank_asks_for_its_holder_waits_for_them(
     stripe: StripeDouble,
