@@ -18,6 +18,7 @@ from django.http import (
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from agencyportal.core.admin_dialogs import DayField
 from agencyportal.core.powers import Power, powers_in
 from agencyportal.core.tenancy import Access
 from billing.selectors.accounting import TABLES, Span
@@ -39,8 +40,8 @@ class ExportForm(forms.Form):
         choices=[(table.slug, table.title) for table in TABLES.values()],
         widget=UnfoldAdminSelectWidget,
     )
-    first = forms.DateField(label="From", widget=_day())
-    last = forms.DateField(label="Until", widget=_day())
+    first = forms.DateField(label="From", widget=_day(), validators=DayField.default_validators)
+    last = forms.DateField(label="Until", widget=_day(), validators=DayField.default_validators)
     format = forms.ChoiceField(
         label="As", choices=[("csv", "CSV"), ("xlsx", "XLSX")], widget=UnfoldAdminSelectWidget
     )

@@ -62,6 +62,18 @@ def test_others_get_none_of_it(story: Story, as_outsider: Browser, table: str) -
     assert rows_of(as_outsider, asked(story, table)) == []
 
 
+@pytest.mark.parametrize(
+    ("first", "last"), [("0001-01-01", "2026-03-31"), ("2026-03-01", "9999-12-31")]
+)
+def test_days_at_the_calendars_end_are_refused(
+    story: Story, as_operator: Browser, first: str, last: str
+) -> None:
+    """They begin before, or end after, the instants that there are."""
+    data = asked(story, "payments", first=first, last=last)
+    response: Any = as_operator.get("/admin/billing/invoice/export/", data, follow=True)
+    assert "Nothing was exported." in response.content.decode()
+
+
 def test_who_only_looks_and_clients_find_no_export(
     story: Story, as_viewer: Browser, as_client_admin: Browser
 ) -> None:
