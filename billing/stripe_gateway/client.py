@@ -86,8 +86,9 @@ def _meaning(error: stripe.StripeError) -> GatewayError:
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         _logger.error("Stripe does not take our key: %s", error)
         return MisconfiguredError(
-            "Stripe does not accept STRIPE_SECRET_KEY for this. Look at the key in Stripe's "
-            f"dashboard: {error.user_message}"
+            "Stripe cannot be used just now. Whoever runs the portal has to look at it.",
+            detail="Stripe does not accept STRIPE_SECRET_KEY for this. Look at the key in Stripe's "
+            f"dashboard: {error.user_message}",
         )
     if isinstance(error, stripe.InvalidRequestError | stripe.IdempotencyError):
         _logger.warning("Stripe refused a call: %s", error)

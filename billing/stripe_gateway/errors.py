@@ -85,7 +85,12 @@ class UnreachableError(GatewayError):
 
 
 class MisconfiguredError(GatewayError):
-    """The key is wrong or may not do it. For the operator."""
+    """The key is wrong or may not do it. The message is for anybody; ``detail`` is for the operator
+    alone: it names the key, in part, and the account."""
+
+    def __init__(self, message: str, *, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class RejectedError(GatewayError):

@@ -197,6 +197,17 @@ def test_where_stripe_does_not_answer_nobody_pays_twice(
     assert len(stripe.rows("charge")) == 1
 
 
+def test_what_is_wrong_with_the_key_is_the_operators_alone(
+    stripe: StripeDouble, story: Story, admin: Browser
+) -> None:
+    stripe.breaks = ["401"]
+    response = admin.post(story.url("card/change/"))
+    page = response.content.decode()
+    assert response.status_code == 503
+    assert "Stripe cannot be used just now." in page
+    assert ("STRIPE_SECRET_KEY" in page, "Invalid API Key" in page) == (False, False)
+
+
 def test_a_viewer_looks_and_does_not_pay(
     stripe: StripeDouble, story: Story, admin: Browser, viewer: Browser, form: dict[str, str]
 ) -> None:

@@ -31,6 +31,8 @@ class Command(BaseCommand):
             if secret and not secret.startswith("whsec_"):
                 raise CommandError("--secret: expected what begins with whsec_.")
             url = keep_endpoint(secret=secret) if secret else connect_endpoint()
+        except gateway.MisconfiguredError as error:
+            raise CommandError(error.detail) from error
         except (gateway.GatewayError, RefusedError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"The key works; it is of {account.name} ({account.id}).")
