@@ -142,6 +142,6 @@ def _follow_up(checkout: InvoiceCheckout, now: dt.datetime) -> None:
     if checkout.method == InvoiceCheckout.Method.CARD:
         follow_up_charge(checkout, now)
     elif checkout.session_id:
-        look_at_checkout(checkout=checkout, now=now)
+        _bring_up_to_date(checkout, checkout.invoice, now)
     elif now - checkout.opened_at > NO_PAGE_AFTER:
         record(checkout, _States.CANCELLED)

@@ -135,6 +135,16 @@ def test_another_amount_closes_the_page_of_before(
     assert standing(invoice) == ("paid", Decimal(0))
 
 
+def test_a_page_that_asks_for_what_is_not_due_any_more_is_closed_by_the_tick(
+    stripe: StripeDouble, invoice: Invoice, opened: InvoiceCheckout, now: dt.datetime
+) -> None:
+    by_bank(invoice, "100.00", now)
+    look_at_open_checkouts(now=now + dt.timedelta(minutes=2), limit=10)
+    assert states() == ["cancelled"]
+    with pytest.raises(Exception, match="expired"):
+        pay(stripe, opened)
+
+
 def test_what_somebody_paid_otherwise_meanwhile_is_on_the_balance(
     stripe: StripeDouble, invoice: Invoice, opened: InvoiceCheckout, now: dt.datetime
 ) -> None:
