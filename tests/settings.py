@@ -32,7 +32,8 @@ from agencyportal.settings import (  # noqa: E402
     PORTAL_DATA_DIR,
 )
 
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.samples"]
+# First, so that its flush is the one that is found.
+INSTALLED_APPS = ["tests.samples", *INSTALLED_APPS]
 ALLOWED_HOSTS = [*ALLOWED_HOSTS, "testserver"]
 # Hashing slowly is right everywhere but here.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -41,6 +42,13 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: threads then share it the way processes do, with WAL and its waiting.
     DATABASES["default"]["TEST"] = {"NAME": str(PORTAL_DATA_DIR / "test.sqlite3")}
+else:
+    # Nothing of it has to outlive the machine, so no commit waits for the disk.
+    _given = DATABASES["default"]["OPTIONS"].get("options", "")
+    DATABASES["default"]["OPTIONS"]["options"] = f"{_given} -c synchronous_commit=off".strip()
+
+# Static files are looked for when asked for, and not all listed by each of a thousand clients.
+WHITENOISE_AUTOREFRESH = True
 
 STRIPE_SECRET_KEY = ""
 

@@ -193,10 +193,14 @@ def declared(connection: BaseDatabaseWrapper) -> set[Trigger]:
         for protection in protections():
             table = protection.model._meta.db_table
             if table in tables:
-                description = connection.introspection.get_table_description(cursor, table)
-                existing = {column.name for column in description}
-                triggers.update(build(protection, table, existing))
+                triggers.update(build(protection, table, _columns(cursor, table)))
     return triggers
+
+
+def _columns(cursor: Any, table: str) -> set[str]:
+    """Names alone: to tell more, Django takes the table's whole SQL apart on SQLite."""
+    cursor.execute(f'SELECT * FROM "{table}" LIMIT 0')  # noqa: S608
+    return {column[0] for column in cursor.description}
 
 
 def installed(connection: BaseDatabaseWrapper) -> set[Trigger]:

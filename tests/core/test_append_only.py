@@ -14,6 +14,7 @@ from django.db.models.signals import post_migrate
 
 from agencyportal.core import append_only, append_only_triggers
 from agencyportal.core.append_only import AppendOnlyError, lifted, protect
+from agencyportal.core.management.commands.flush import Command as Flush
 from tests.samples.models import Bill, BillLine, Price, Receipt
 
 
@@ -212,7 +213,7 @@ def test_lifting_binds_others_meanwhile():
 @pytest.mark.django_db(transaction=True)
 def test_a_flush_empties_the_tables_and_leaves_the_guard():
     Receipt.objects.create(amount=Decimal(1))
-    call_command("flush", interactive=False, verbosity=0)
+    call_command(Flush(), interactive=False, verbosity=0)
     assert not Receipt.objects.exists()
     Receipt.objects.create(amount=Decimal(1))
     with pytest.raises(IntegrityError):
