@@ -166,20 +166,28 @@ def take_saved_card(*, customer: StripeCustomer, page_id: str, now: dt.datetime)
     """Charge a client from now on on the card that it saved on Stripe's page ``page_id``.
 
     Safe to repeat: the page's return and Stripe's event both call it. The card that was charged
-    before is taken off. Raises GatewayError, and RefusedError for a page of somebody else's.
+    before is taken off. Of two pages the card that was saved later stays, whichever is told of
+    first. Raises GatewayError, and RefusedError for a page of somebody else's.
     """
     page = gateway.read_card_page(page_id)
     if page.customer_id != customer.customer_id:
         raise RefusedError("This page belongs to somebody else.")
-    if not page.card_id:
+    if page.card is None:
         return customer
     before = gateway.read_default_card(customer.customer_id)
     if before is not None and before.id == page.card_id:
+        return _note_card(customer, before, now)
+    if before is not None and _is_older(page.card, before):
+        _forget(page.card)
         return _note_card(customer, before, now)
     card = gateway.use_card(customer.customer_id, page.card_id)
     if before is not None:
         _forget(before)
     return _note_card(customer, card, now)
+
+
+def _is_older(card: Card, than: Card) -> bool:
+    return bool(card.created_at and than.created_at and card.created_at < than.created_at)
 
 
 def remove_card(*, customer: StripeCustomer, now: dt.datetime) -> StripeCustomer:

@@ -11,7 +11,7 @@ import stripe
 from billing.stripe_amounts import to_stripe
 
 from .client import calling, once
-from .reading import checkout_of, id_of
+from .reading import card_of, checkout_of, id_of
 from .values import CardPage, Checkout, CheckoutLine, PageStatus
 
 SESSION = "{CHECKOUT_SESSION_ID}"
@@ -93,7 +93,9 @@ def open_card_page(
 def read_card_page(session_id: str) -> CardPage:
     """Such a page as it stands now, with the method that was saved there."""
     with calling() as client:
-        found = client.v1.checkout.sessions.retrieve(session_id, {"expand": ["setup_intent"]})
+        found = client.v1.checkout.sessions.retrieve(
+            session_id, {"expand": ["setup_intent", "setup_intent.payment_method"]}
+        )
         return _card_page(found)
 
 
@@ -105,7 +107,7 @@ def _card_page(found: stripe.checkout.Session) -> CardPage:
         url=found.url or "",
         status=cast(PageStatus, found.status or "open"),
         customer_id=id_of(found.customer),
-        card_id=id_of(card),
+        card=card_of(card) if isinstance(card, stripe.PaymentMethod) else None,
     )
 
 

@@ -39,6 +39,7 @@ def card_of(method: stripe.PaymentMethod) -> Card:
         last4=getattr(details, "last4", None) or "",
         exp_month=getattr(details, "exp_month", None),
         exp_year=getattr(details, "exp_year", None),
+        created_at=moment(method.created),
     )
 
 

@@ -50,6 +50,7 @@ class Card:
     last4: str
     exp_month: int | None = None
     exp_year: int | None = None
+    created_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,17 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class CardPage:
-    """A hosted page on which a card is saved. ``card_id`` is empty until it is."""
+    """A hosted page on which a card is saved. ``card`` is none until it is."""
 
     id: str
     url: str
     status: PageStatus
     customer_id: str
-    card_id: str
+    card: Card | None
+
+    @property
+    def card_id(self) -> str:
+        return self.card.id if self.card is not None else ""
 
 
 @dataclass(frozen=True, slots=True)

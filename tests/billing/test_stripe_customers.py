@@ -138,6 +138,25 @@ def test_a_card_is_saved_shown_and_replaced(
     assert not row.has_card
 
 
+def test_an_older_page_that_is_told_of_late_does_not_replace_the_newer_card(
+    stripe: StripeDouble, acme: Client, now: dt.datetime, deliver: Any
+) -> None:
+    """The client saved one card and then another; of the first nobody has heard yet."""
+    older, newer = card_page(acme, now), card_page(acme, now, key="two")
+    stripe.pay(older)
+    late = list(stripe.events)
+    stripe.pay(newer, "other card")
+    stripe.last("payment_method")["created"] += 60
+    row = take_saved_card(customer=ensure_customer(client=acme, now=now), page_id=newer, now=now)
+    for event in late:
+        deliver(event)
+    row.refresh_from_db()
+    assert row.card_last4 == "4444"
+    assert stripe.rows("payment_method", customer=row.customer_id) == [
+        stripe.book.get("payment_method", row.card_id)
+    ]
+
+
 def test_a_page_of_somebody_elses_saves_nothing(
     stripe: StripeDouble, acme: Client, birch: Client, now: dt.datetime
 ) -> None:
