@@ -43,7 +43,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def _catalogue_outlives_flushes() -> None:
     """Tests that commit end with a flush, which takes the migrated catalogue of units with it."""
-    migration = importlib.import_module("clients.migrations.0001_squashed_0011_costs_found_later")
+    migration = importlib.import_module(
+        "clients.migrations.0001_squashed_0015_automatic_on_account"
+    )
 
     def restore(**_kwargs: object) -> None:
         if not UnitTemplate.objects.exists():

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import django.db.models.deletion
 import django.db.models.expressions
 import django.utils.timezone
@@ -33,105 +35,22 @@ class Migration(migrations.Migration):
         ("billing", "0021_tax_decided_by_rule"),
         ("billing", "0022_e_invoices"),
         ("billing", "0023_invoice_checkouts"),
+        ("billing", "0024_invoices_charged_on_the_saved_card"),
+        ("billing", "0025_dunning"),
+        ("billing", "0026_automatic_top_ups"),
+        ("billing", "0027_direct_debits_and_excess_of_disputes"),
     ]
 
     initial = True
 
     dependencies = [
-        ("clients", "0011_costs_found_later"),
+        ("clients", "0015_automatic_on_account"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         agencyportal.core.create_models.CreateModels(
             models=[
-                migrations.CreateModel(
-                    name="Mail",
-                    fields=[
-                        (
-                            "id",
-                            models.BigAutoField(
-                                auto_created=True,
-                                primary_key=True,
-                                serialize=False,
-                                verbose_name="ID",
-                            ),
-                        ),
-                        (
-                            "agency",
-                            models.ForeignKey(
-                                on_delete=django.db.models.deletion.PROTECT,
-                                related_name="mail",
-                                to="clients.agency",
-                            ),
-                        ),
-                        (
-                            "client",
-                            models.ForeignKey(
-                                blank=True,
-                                null=True,
-                                on_delete=django.db.models.deletion.PROTECT,
-                                related_name="mail",
-                                to="clients.client",
-                            ),
-                        ),
-                        (
-                            "key",
-                            models.CharField(
-                                help_text="What it is about, once.", max_length=200, unique=True
-                            ),
-                        ),
-                        ("recipients", models.JSONField(help_text="A list of addresses.")),
-                        ("subject", models.CharField(max_length=300)),
-                        ("body_text", models.TextField()),
-                        ("body_html", models.TextField(blank=True)),
-                        (
-                            "attachment_path",
-                            models.CharField(
-                                blank=True,
-                                help_text="In the documents storage; sent when it is there.",
-                                max_length=300,
-                            ),
-                        ),
-                        ("attachment_name", models.CharField(blank=True, max_length=200)),
-                        ("message_id", models.CharField(max_length=200)),
-                        (
-                            "state",
-                            models.CharField(
-                                choices=[
-                                    ("pending", "Pending"),
-                                    ("sending", "Sending"),
-                                    ("sent", "Sent"),
-                                    ("failed", "Failed"),
-                                ],
-                                default="pending",
-                                max_length=10,
-                            ),
-                        ),
-                        ("attempts", models.PositiveSmallIntegerField(default=0)),
-                        (
-                            "not_before",
-                            models.DateTimeField(help_text="Not sent before this instant."),
-                        ),
-                        ("claimed_at", models.DateTimeField(editable=False, null=True)),
-                        ("sent_at", models.DateTimeField(editable=False, null=True)),
-                        ("error", models.TextField(blank=True)),
-                        (
-                            "created_at",
-                            models.DateTimeField(default=django.utils.timezone.now, editable=False),
-                        ),
-                    ],
-                    options={
-                        "verbose_name_plural": "mail",
-                        "indexes": [
-                            models.Index(
-                                condition=models.Q(("state__in", ("pending", "sending"))),
-                                fields=["not_before"],
-                                name="mail_due",
-                            )
-                        ],
-                    },
-                ),
                 migrations.CreateModel(
                     name="AlertRule",
                     fields=[
@@ -248,7 +167,94 @@ class Migration(migrations.Migration):
                                 fields=("client", "kind"),
                                 name="alert_rule_own_once",
                             )
-                        ]
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
+                    name="Mail",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True,
+                                primary_key=True,
+                                serialize=False,
+                                verbose_name="ID",
+                            ),
+                        ),
+                        (
+                            "agency",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="mail",
+                                to="clients.agency",
+                            ),
+                        ),
+                        (
+                            "client",
+                            models.ForeignKey(
+                                blank=True,
+                                null=True,
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="mail",
+                                to="clients.client",
+                            ),
+                        ),
+                        (
+                            "key",
+                            models.CharField(
+                                help_text="What it is about, once.", max_length=200, unique=True
+                            ),
+                        ),
+                        ("recipients", models.JSONField(help_text="A list of addresses.")),
+                        ("subject", models.CharField(max_length=300)),
+                        ("body_text", models.TextField()),
+                        ("body_html", models.TextField(blank=True)),
+                        (
+                            "attachment_path",
+                            models.CharField(
+                                blank=True,
+                                help_text="In the documents storage; sent when it is there.",
+                                max_length=300,
+                            ),
+                        ),
+                        ("attachment_name", models.CharField(blank=True, max_length=200)),
+                        ("message_id", models.CharField(max_length=200)),
+                        (
+                            "state",
+                            models.CharField(
+                                choices=[
+                                    ("pending", "Pending"),
+                                    ("sending", "Sending"),
+                                    ("sent", "Sent"),
+                                    ("failed", "Failed"),
+                                ],
+                                default="pending",
+                                max_length=10,
+                            ),
+                        ),
+                        ("attempts", models.PositiveSmallIntegerField(default=0)),
+                        (
+                            "not_before",
+                            models.DateTimeField(help_text="Not sent before this instant."),
+                        ),
+                        ("claimed_at", models.DateTimeField(editable=False, null=True)),
+                        ("sent_at", models.DateTimeField(editable=False, null=True)),
+                        ("error", models.TextField(blank=True)),
+                        (
+                            "created_at",
+                            models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                        ),
+                    ],
+                    options={
+                        "verbose_name_plural": "mail",
+                        "indexes": [
+                            models.Index(
+                                condition=models.Q(("state__in", ("pending", "sending"))),
+                                fields=["not_before"],
+                                name="mail_due",
+                            )
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -599,7 +605,71 @@ class Migration(migrations.Migration):
                                 condition=models.Q(("percent__gte", 0), ("surcharge__gte", 0)),
                                 name="margin_rule_not_negative",
                             ),
-                        ]
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
+                    name="ChargeConsent",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True,
+                                primary_key=True,
+                                serialize=False,
+                                verbose_name="ID",
+                            ),
+                        ),
+                        (
+                            "agency",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.agency",
+                            ),
+                        ),
+                        (
+                            "client",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="charge_consents",
+                                to="clients.client",
+                            ),
+                        ),
+                        ("is_given", models.BooleanField()),
+                        (
+                            "side",
+                            models.CharField(
+                                choices=[("client", "The client"), ("agency", "The agency")],
+                                max_length=10,
+                            ),
+                        ),
+                        (
+                            "words",
+                            models.CharField(
+                                help_text="What was shown, or the reason.", max_length=500
+                            ),
+                        ),
+                        (
+                            "decided_by",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to=settings.AUTH_USER_MODEL,
+                            ),
+                        ),
+                        ("decided_at", models.DateTimeField()),
+                    ],
+                    options={
+                        "ordering": ("-pk",),
+                        "constraints": [
+                            models.CheckConstraint(
+                                condition=models.Q(
+                                    ("is_given", False), ("side", "client"), _connector="OR"
+                                ),
+                                name="charge_consent_given_by_client",
+                            )
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -628,7 +698,71 @@ class Migration(migrations.Migration):
                         ),
                         ("next_number", models.PositiveIntegerField(default=1)),
                     ],
-                    options={"verbose_name_plural": "document series"},
+                    options={
+                        "verbose_name_plural": "document series",
+                    },
+                ),
+                migrations.CreateModel(
+                    name="DunningSchedule",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True,
+                                primary_key=True,
+                                serialize=False,
+                                verbose_name="ID",
+                            ),
+                        ),
+                        (
+                            "agency",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="dunning_schedules",
+                                to="clients.agency",
+                            ),
+                        ),
+                        ("number", models.PositiveIntegerField()),
+                        ("remind_on", models.JSONField(default=list)),
+                        ("charge_on", models.JSONField(default=list)),
+                        ("final_on", models.SmallIntegerField(blank=True, null=True)),
+                        ("ends_on", models.SmallIntegerField()),
+                        (
+                            "policy",
+                            models.CharField(
+                                choices=[
+                                    ("notify", "Tell the agency"),
+                                    ("suspend", "Suspend new usage"),
+                                ],
+                                max_length=10,
+                            ),
+                        ),
+                        ("starts_at", models.DateTimeField()),
+                        (
+                            "set_by",
+                            models.ForeignKey(
+                                blank=True,
+                                null=True,
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to=settings.AUTH_USER_MODEL,
+                            ),
+                        ),
+                        (
+                            "key",
+                            models.CharField(
+                                help_text="What makes it this one.", max_length=200, unique=True
+                            ),
+                        ),
+                    ],
+                    options={
+                        "ordering": ("agency", "-number"),
+                        "constraints": [
+                            models.UniqueConstraint(
+                                fields=("agency", "number"), name="dunning_schedule_once"
+                            )
+                        ],
+                    },
                 ),
                 migrations.CreateModel(
                     name="Plan",
@@ -1172,7 +1306,7 @@ class Migration(migrations.Migration):
                                 name="tax_rate_code_only_without_tax",
                                 violation_error_message="A standard or zero rate names no reason, so no code.",
                             ),
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -1311,7 +1445,7 @@ class Migration(migrations.Migration):
                             models.UniqueConstraint(
                                 fields=("type", "row_id"), name="webhook_message_once"
                             )
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -2342,7 +2476,9 @@ class Migration(migrations.Migration):
                             models.DateTimeField(default=django.utils.timezone.now, editable=False),
                         ),
                     ],
-                    options={"ordering": ("-pk",)},
+                    options={
+                        "ordering": ("-pk",),
+                    },
                 ),
                 migrations.CreateModel(
                     name="SubscriptionDiscount",
@@ -2480,6 +2616,116 @@ class Migration(migrations.Migration):
                     },
                 ),
                 migrations.CreateModel(
+                    name="TopUpConsent",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True,
+                                primary_key=True,
+                                serialize=False,
+                                verbose_name="ID",
+                            ),
+                        ),
+                        (
+                            "agency",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.agency",
+                            ),
+                        ),
+                        (
+                            "client",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="top_up_consents",
+                                to="clients.client",
+                            ),
+                        ),
+                        (
+                            "workspace",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="top_up_consents",
+                                to="clients.workspace",
+                            ),
+                        ),
+                        (
+                            "unit",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.usageunit",
+                            ),
+                        ),
+                        (
+                            "band",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="billing.topupband",
+                            ),
+                        ),
+                        (
+                            "threshold",
+                            agencyportal.core.fields.QuantityField(
+                                help_text="One is bought when so many units or fewer are left."
+                            ),
+                        ),
+                        (
+                            "max_count",
+                            models.PositiveSmallIntegerField(help_text="In a calendar month."),
+                        ),
+                        (
+                            "max_amount",
+                            agencyportal.core.fields.MoneyField(
+                                help_text="In a calendar month, tax included."
+                            ),
+                        ),
+                        ("currency", agencyportal.core.fields.CurrencyField()),
+                        (
+                            "pay",
+                            models.CharField(
+                                choices=[("card", "By the saved card"), ("account", "On account")],
+                                max_length=10,
+                            ),
+                        ),
+                        (
+                            "terms_version",
+                            models.CharField(help_text="Of the wording.", max_length=20),
+                        ),
+                        ("terms", models.TextField(help_text="As shown and agreed to.")),
+                        (
+                            "given_by",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to=settings.AUTH_USER_MODEL,
+                            ),
+                        ),
+                        ("given_at", models.DateTimeField()),
+                        (
+                            "created_at",
+                            models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                        ),
+                    ],
+                    options={
+                        "verbose_name": "top-up consent",
+                        "ordering": ("-given_at", "-pk"),
+                        "constraints": [
+                            models.CheckConstraint(
+                                condition=models.Q(
+                                    ("max_amount__gt", 0),
+                                    ("max_count__gte", 1),
+                                    ("threshold__gte", 0),
+                                ),
+                                name="top_up_consent_has_limits",
+                            )
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
                     name="TopUpPurchase",
                     fields=[
                         (
@@ -2561,7 +2807,7 @@ class Migration(migrations.Migration):
                             models.UniqueConstraint(
                                 fields=("workspace", "key"), name="purchase_once"
                             )
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -2774,7 +3020,9 @@ class Migration(migrations.Migration):
                             models.DateTimeField(default=django.utils.timezone.now, editable=False),
                         ),
                     ],
-                    options={"ordering": ("-noticed_at", "-pk")},
+                    options={
+                        "ordering": ("-noticed_at", "-pk"),
+                    },
                 ),
                 migrations.CreateModel(
                     name="Charge",
@@ -2901,7 +3149,7 @@ class Migration(migrations.Migration):
                     options={
                         "indexes": [
                             models.Index(fields=["client", "bill_at"], name="charge_by_bill_at")
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -3042,7 +3290,7 @@ class Migration(migrations.Migration):
                             models.UniqueConstraint(
                                 fields=("period", "unit"), name="period_usage_once"
                             )
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -3127,6 +3375,160 @@ class Migration(migrations.Migration):
                                     _connector="OR",
                                 ),
                                 name="period_move_withdrawn_without_end",
+                            ),
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
+                    name="AutomaticTopUp",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True,
+                                primary_key=True,
+                                serialize=False,
+                                verbose_name="ID",
+                            ),
+                        ),
+                        (
+                            "agency",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.agency",
+                            ),
+                        ),
+                        (
+                            "client",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="automatic_top_ups",
+                                to="clients.client",
+                            ),
+                        ),
+                        (
+                            "workspace",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="automatic_top_ups",
+                                to="clients.workspace",
+                            ),
+                        ),
+                        (
+                            "unit",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.usageunit",
+                            ),
+                        ),
+                        (
+                            "state",
+                            models.CharField(
+                                choices=[("off", "Off"), ("on", "On"), ("stopped", "Stopped")],
+                                default="off",
+                                max_length=10,
+                            ),
+                        ),
+                        (
+                            "consent",
+                            models.OneToOneField(
+                                blank=True,
+                                help_text="The one in force; none while it is off.",
+                                null=True,
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="in_force",
+                                to="billing.topupconsent",
+                            ),
+                        ),
+                        (
+                            "reason",
+                            models.CharField(
+                                blank=True,
+                                choices=[
+                                    ("declined", "The payment was declined"),
+                                    ("unconfirmed", "The payment was not confirmed"),
+                                    ("no_card", "No card is saved"),
+                                    ("burst", "Many purchases in a short time"),
+                                    ("pace", "Usage far above the usual"),
+                                    ("offer", "The package offers it differently now"),
+                                    ("terms", "The terms have changed"),
+                                    ("on_account", "On account is not allowed any more"),
+                                    ("not_granted", "Paid, and not granted"),
+                                    ("refused", "It cannot be bought"),
+                                    ("maximum", "The monthly maximum is reached"),
+                                    ("cap", "A limit on spending is reached"),
+                                    ("suspended", "New usage is suspended"),
+                                    ("no_stripe", "Cards cannot be charged just now"),
+                                ],
+                                max_length=20,
+                            ),
+                        ),
+                        (
+                            "detail",
+                            models.CharField(
+                                blank=True, help_text="In words for the client.", max_length=500
+                            ),
+                        ),
+                        (
+                            "declines",
+                            models.PositiveSmallIntegerField(default=0, help_text="In a row."),
+                        ),
+                        (
+                            "number",
+                            models.PositiveIntegerField(
+                                default=0,
+                                help_text="How often it was set off: the arming of the next purchase.",
+                            ),
+                        ),
+                        (
+                            "since",
+                            models.DateTimeField(
+                                blank=True,
+                                help_text="When somebody last said that it goes on.",
+                                null=True,
+                            ),
+                        ),
+                        ("look_at", models.DateTimeField(help_text="Nothing is bought before.")),
+                        ("looked_start", models.DateTimeField(blank=True, null=True)),
+                        (
+                            "looked_used",
+                            agencyportal.core.fields.QuantityField(
+                                blank=True,
+                                help_text="The usage that was looked at last; none: look again.",
+                                null=True,
+                            ),
+                        ),
+                        (
+                            "created_at",
+                            models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                        ),
+                    ],
+                    options={
+                        "verbose_name": "automatic top-up",
+                        "ordering": ("workspace", "unit"),
+                        "constraints": [
+                            models.UniqueConstraint(
+                                fields=("workspace", "unit"), name="automatic_top_up_once"
+                            ),
+                            models.CheckConstraint(
+                                condition=models.Q(
+                                    models.Q(("consent__isnull", True), ("state", "off")),
+                                    models.Q(
+                                        ("consent__isnull", False), ("state__in", ("on", "stopped"))
+                                    ),
+                                    _connector="OR",
+                                ),
+                                name="automatic_top_up_by_consent",
+                            ),
+                            models.CheckConstraint(
+                                condition=models.Q(
+                                    models.Q(("state", "stopped"), _negated=True),
+                                    models.Q(("reason", ""), _negated=True),
+                                    _connector="OR",
+                                ),
+                                name="automatic_top_up_says_why",
                             ),
                         ],
                     },
@@ -3263,6 +3665,55 @@ class Migration(migrations.Migration):
                             ),
                         ),
                         (
+                            "state",
+                            models.CharField(
+                                choices=[
+                                    ("pending", "Waiting to be paid"),
+                                    ("processing", "On its way"),
+                                    ("paid", "Paid"),
+                                    ("failed", "Failed"),
+                                    ("expired", "Expired"),
+                                    ("cancelled", "Cancelled"),
+                                ],
+                                default="pending",
+                                max_length=10,
+                            ),
+                        ),
+                        ("is_live", models.BooleanField()),
+                        (
+                            "session_id",
+                            models.CharField(blank=True, max_length=255, null=True, unique=True),
+                        ),
+                        (
+                            "intent_id",
+                            models.CharField(blank=True, max_length=255, null=True, unique=True),
+                        ),
+                        (
+                            "pay_url",
+                            models.CharField(
+                                blank=True,
+                                help_text="Where it can be paid or confirmed.",
+                                max_length=2000,
+                            ),
+                        ),
+                        (
+                            "failure",
+                            models.CharField(
+                                blank=True, help_text="In words for the client.", max_length=500
+                            ),
+                        ),
+                        ("paid_at", models.DateTimeField(blank=True, null=True)),
+                        (
+                            "look_at",
+                            models.DateTimeField(
+                                help_text="When Stripe is asked next how it stands."
+                            ),
+                        ),
+                        (
+                            "created_at",
+                            models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                        ),
+                        (
                             "client",
                             models.ForeignKey(
                                 on_delete=django.db.models.deletion.PROTECT,
@@ -3336,44 +3787,6 @@ class Migration(migrations.Migration):
                             ),
                         ),
                         (
-                            "state",
-                            models.CharField(
-                                choices=[
-                                    ("pending", "Waiting to be paid"),
-                                    ("processing", "On its way"),
-                                    ("paid", "Paid"),
-                                    ("failed", "Failed"),
-                                    ("expired", "Expired"),
-                                    ("cancelled", "Cancelled"),
-                                ],
-                                default="pending",
-                                max_length=10,
-                            ),
-                        ),
-                        ("is_live", models.BooleanField()),
-                        (
-                            "session_id",
-                            models.CharField(blank=True, max_length=255, null=True, unique=True),
-                        ),
-                        (
-                            "intent_id",
-                            models.CharField(blank=True, max_length=255, null=True, unique=True),
-                        ),
-                        (
-                            "pay_url",
-                            models.CharField(
-                                blank=True,
-                                help_text="Where it can be paid or confirmed.",
-                                max_length=2000,
-                            ),
-                        ),
-                        (
-                            "failure",
-                            models.CharField(
-                                blank=True, help_text="In words for the client.", max_length=500
-                            ),
-                        ),
-                        (
                             "trouble",
                             models.CharField(
                                 blank=True,
@@ -3392,17 +3805,6 @@ class Migration(migrations.Migration):
                             ),
                         ),
                         ("ordered_at", models.DateTimeField()),
-                        ("paid_at", models.DateTimeField(blank=True, null=True)),
-                        (
-                            "look_at",
-                            models.DateTimeField(
-                                help_text="When Stripe is asked next how it stands."
-                            ),
-                        ),
-                        (
-                            "created_at",
-                            models.DateTimeField(default=django.utils.timezone.now, editable=False),
-                        ),
                     ],
                     options={
                         "ordering": ("-ordered_at", "-pk"),
@@ -3843,7 +4245,7 @@ class Migration(migrations.Migration):
                                 ),
                                 name="answer_has_who_answered",
                             )
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -3875,7 +4277,191 @@ class Migration(migrations.Migration):
                             ),
                         ),
                     ],
-                    options={"abstract": False},
+                    options={
+                        "abstract": False,
+                    },
+                ),
+                migrations.CreateModel(
+                    name="AutomaticTopUpEvent",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True,
+                                primary_key=True,
+                                serialize=False,
+                                verbose_name="ID",
+                            ),
+                        ),
+                        (
+                            "agency",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.agency",
+                            ),
+                        ),
+                        (
+                            "client",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.client",
+                            ),
+                        ),
+                        (
+                            "automatic",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="events",
+                                to="billing.automatictopup",
+                            ),
+                        ),
+                        (
+                            "consent",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="events",
+                                to="billing.topupconsent",
+                            ),
+                        ),
+                        (
+                            "kind",
+                            models.CharField(
+                                choices=[
+                                    ("consented", "Switched on"),
+                                    ("replaced", "Replaced by another consent"),
+                                    ("switched_off", "Switched off"),
+                                    ("agency_off", "Switched off by the agency"),
+                                    ("stopped", "Stopped"),
+                                    ("resumed", "Resumed"),
+                                ],
+                                max_length=12,
+                            ),
+                        ),
+                        (
+                            "reason",
+                            models.CharField(
+                                blank=True,
+                                choices=[
+                                    ("declined", "The payment was declined"),
+                                    ("unconfirmed", "The payment was not confirmed"),
+                                    ("no_card", "No card is saved"),
+                                    ("burst", "Many purchases in a short time"),
+                                    ("pace", "Usage far above the usual"),
+                                    ("offer", "The package offers it differently now"),
+                                    ("terms", "The terms have changed"),
+                                    ("on_account", "On account is not allowed any more"),
+                                    ("not_granted", "Paid, and not granted"),
+                                    ("refused", "It cannot be bought"),
+                                    ("maximum", "The monthly maximum is reached"),
+                                    ("cap", "A limit on spending is reached"),
+                                    ("suspended", "New usage is suspended"),
+                                    ("no_stripe", "Cards cannot be charged just now"),
+                                ],
+                                max_length=20,
+                            ),
+                        ),
+                        ("detail", models.CharField(blank=True, max_length=500)),
+                        (
+                            "done_by",
+                            models.ForeignKey(
+                                blank=True,
+                                null=True,
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to=settings.AUTH_USER_MODEL,
+                            ),
+                        ),
+                        ("happened_at", models.DateTimeField()),
+                        (
+                            "created_at",
+                            models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                        ),
+                    ],
+                    options={
+                        "ordering": ("-happened_at", "-pk"),
+                        "constraints": [
+                            models.UniqueConstraint(
+                                condition=models.Q(("kind", "consented")),
+                                fields=("consent",),
+                                name="top_up_consent_begins_once",
+                            ),
+                            models.UniqueConstraint(
+                                condition=models.Q(
+                                    ("kind__in", ("replaced", "switched_off", "agency_off"))
+                                ),
+                                fields=("consent",),
+                                name="top_up_consent_ends_once",
+                            ),
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
+                    name="AutomaticTopUpMonth",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True,
+                                primary_key=True,
+                                serialize=False,
+                                verbose_name="ID",
+                            ),
+                        ),
+                        (
+                            "agency",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.agency",
+                            ),
+                        ),
+                        (
+                            "client",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.client",
+                            ),
+                        ),
+                        (
+                            "automatic",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="months",
+                                to="billing.automatictopup",
+                            ),
+                        ),
+                        ("first_day", models.DateField()),
+                        ("count", models.PositiveSmallIntegerField(default=0)),
+                        (
+                            "amount",
+                            agencyportal.core.fields.MoneyField(
+                                default=Decimal("0"), help_text="Tax included."
+                            ),
+                        ),
+                        ("max_count", models.PositiveSmallIntegerField()),
+                        ("max_amount", agencyportal.core.fields.MoneyField()),
+                    ],
+                    options={
+                        "ordering": ("-first_day",),
+                        "constraints": [
+                            models.UniqueConstraint(
+                                fields=("automatic", "first_day"),
+                                name="automatic_top_up_month_once",
+                            ),
+                            models.CheckConstraint(
+                                condition=models.Q(
+                                    ("count__gte", 0),
+                                    ("count__lte", models.F("max_count")),
+                                    ("amount__gte", 0),
+                                    ("amount__lte", models.F("max_amount")),
+                                ),
+                                name="automatic_top_up_month_within_maxima",
+                            ),
+                        ],
+                    },
                 ),
                 migrations.CreateModel(
                     name="GrantRevocation",
@@ -3982,7 +4568,7 @@ class Migration(migrations.Migration):
                             models.UniqueConstraint(
                                 fields=("period_usage", "grant"), name="grant_use_once"
                             )
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -4226,6 +4812,171 @@ class Migration(migrations.Migration):
                     },
                 ),
                 migrations.CreateModel(
+                    name="AutomaticPurchase",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True,
+                                primary_key=True,
+                                serialize=False,
+                                verbose_name="ID",
+                            ),
+                        ),
+                        (
+                            "agency",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.agency",
+                            ),
+                        ),
+                        (
+                            "client",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.client",
+                            ),
+                        ),
+                        (
+                            "automatic",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="purchases",
+                                to="billing.automatictopup",
+                            ),
+                        ),
+                        (
+                            "consent",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="purchases",
+                                to="billing.topupconsent",
+                            ),
+                        ),
+                        (
+                            "month",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="purchases",
+                                to="billing.automatictopupmonth",
+                            ),
+                        ),
+                        ("number", models.PositiveIntegerField()),
+                        (
+                            "band",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="billing.topupband",
+                            ),
+                        ),
+                        (
+                            "left",
+                            agencyportal.core.fields.QuantityField(
+                                help_text="Units that were left when it was set off."
+                            ),
+                        ),
+                        (
+                            "gross",
+                            agencyportal.core.fields.MoneyField(
+                                help_text="What it comes to, tax included."
+                            ),
+                        ),
+                        ("currency", agencyportal.core.fields.CurrencyField()),
+                        (
+                            "order",
+                            models.OneToOneField(
+                                blank=True,
+                                null=True,
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="automatic",
+                                to="billing.topuporder",
+                            ),
+                        ),
+                        (
+                            "state",
+                            models.CharField(
+                                choices=[
+                                    ("open", "Under way"),
+                                    ("bought", "Bought"),
+                                    ("failed", "Not bought"),
+                                    ("kept", "Paid, on the client's balance"),
+                                ],
+                                default="open",
+                                max_length=10,
+                            ),
+                        ),
+                        ("is_counted", models.BooleanField(default=True)),
+                        (
+                            "purchase",
+                            models.OneToOneField(
+                                blank=True,
+                                null=True,
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="automatic",
+                                to="billing.topuppurchase",
+                            ),
+                        ),
+                        (
+                            "failure",
+                            models.CharField(
+                                blank=True, help_text="In words for the client.", max_length=500
+                            ),
+                        ),
+                        (
+                            "failure_code",
+                            models.CharField(
+                                blank=True, help_text="The bank's word.", max_length=100
+                            ),
+                        ),
+                        ("made_at", models.DateTimeField()),
+                        ("ended_at", models.DateTimeField(blank=True, null=True)),
+                        (
+                            "created_at",
+                            models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                        ),
+                    ],
+                    options={
+                        "ordering": ("-made_at", "-pk"),
+                        "constraints": [
+                            models.UniqueConstraint(
+                                fields=("automatic", "number"), name="automatic_purchase_once"
+                            ),
+                            models.UniqueConstraint(
+                                condition=models.Q(("state", "open")),
+                                fields=("automatic",),
+                                name="automatic_purchase_one_open",
+                            ),
+                            models.CheckConstraint(
+                                condition=models.Q(
+                                    models.Q(
+                                        ("is_counted", True),
+                                        ("purchase__isnull", False),
+                                        ("state", "bought"),
+                                    ),
+                                    models.Q(
+                                        ("is_counted", True),
+                                        ("purchase__isnull", True),
+                                        ("state", "open"),
+                                    ),
+                                    models.Q(
+                                        ("purchase__isnull", True),
+                                        ("state__in", ("failed", "kept")),
+                                    ),
+                                    _connector="OR",
+                                ),
+                                name="automatic_purchase_as_its_state",
+                            ),
+                            models.CheckConstraint(
+                                condition=models.Q(("gross__gt", 0)),
+                                name="automatic_purchase_not_for_nothing",
+                            ),
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
                     name="LateGrantUse",
                     fields=[
                         (
@@ -4292,7 +5043,7 @@ class Migration(migrations.Migration):
                             models.UniqueConstraint(
                                 fields=("settlement", "grant", "source"), name="late_grant_use_once"
                             )
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -4413,6 +5164,73 @@ class Migration(migrations.Migration):
                                 ),
                                 name="credit_note_adds_up",
                             ),
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
+                    name="Dunning",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True,
+                                primary_key=True,
+                                serialize=False,
+                                verbose_name="ID",
+                            ),
+                        ),
+                        (
+                            "agency",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.agency",
+                            ),
+                        ),
+                        (
+                            "client",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="dunnings",
+                                to="clients.client",
+                            ),
+                        ),
+                        (
+                            "invoice",
+                            models.OneToOneField(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="dunning",
+                                to="billing.invoice",
+                            ),
+                        ),
+                        (
+                            "version",
+                            models.ForeignKey(
+                                blank=True,
+                                help_text="The agency's schedule of then; empty: the one that everybody begins with.",
+                                null=True,
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="billing.dunningschedule",
+                            ),
+                        ),
+                        ("next_at", models.DateTimeField(blank=True, null=True)),
+                        ("paused_at", models.DateTimeField(blank=True, null=True)),
+                        (
+                            "created_at",
+                            models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                        ),
+                    ],
+                    options={
+                        "verbose_name_plural": "dunning",
+                        "indexes": [
+                            models.Index(
+                                condition=models.Q(
+                                    ("next_at__isnull", False), ("paused_at__isnull", True)
+                                ),
+                                fields=["next_at"],
+                                name="dunning_due",
+                            )
                         ],
                     },
                 ),
@@ -4724,7 +5542,7 @@ class Migration(migrations.Migration):
                                 ),
                                 name="invoice_tax_credited_is_a_part",
                             ),
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -4784,6 +5602,7 @@ class Migration(migrations.Migration):
                                 choices=[
                                     ("bank_transfer", "Bank transfer"),
                                     ("card", "Card"),
+                                    ("direct_debit", "Direct debit"),
                                     ("balance", "Client balance"),
                                     ("other", "Other"),
                                 ],
@@ -4851,6 +5670,63 @@ class Migration(migrations.Migration):
                     },
                 ),
                 migrations.CreateModel(
+                    name="Suspension",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True,
+                                primary_key=True,
+                                serialize=False,
+                                verbose_name="ID",
+                            ),
+                        ),
+                        (
+                            "agency",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="clients.agency",
+                            ),
+                        ),
+                        (
+                            "client",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="suspensions",
+                                to="clients.client",
+                            ),
+                        ),
+                        (
+                            "invoice",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="suspensions",
+                                to="billing.invoice",
+                            ),
+                        ),
+                        ("began_at", models.DateTimeField()),
+                        ("lifted_at", models.DateTimeField(blank=True, null=True)),
+                    ],
+                    options={
+                        "ordering": ("-began_at", "-pk"),
+                        "indexes": [
+                            models.Index(
+                                condition=models.Q(("lifted_at__isnull", True)),
+                                fields=["client"],
+                                name="suspension_open",
+                            )
+                        ],
+                        "constraints": [
+                            models.UniqueConstraint(
+                                condition=models.Q(("lifted_at__isnull", True)),
+                                fields=("invoice",),
+                                name="suspension_once_open",
+                            )
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
                     name="WriteOff",
                     fields=[
                         (
@@ -4891,7 +5767,9 @@ class Migration(migrations.Migration):
                             ),
                         ),
                     ],
-                    options={"ordering": ("pk",)},
+                    options={
+                        "ordering": ("pk",),
+                    },
                 ),
                 migrations.CreateModel(
                     name="CreditNoteDocument",
@@ -5037,7 +5915,7 @@ class Migration(migrations.Migration):
                                 fields=("credit_note", "category", "percent"),
                                 name="credit_note_tax_once",
                             )
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -5180,6 +6058,13 @@ class Migration(migrations.Migration):
                         ),
                         ("amount", agencyportal.core.fields.MoneyField()),
                         (
+                            "excess",
+                            agencyportal.core.fields.MoneyField(
+                                default=0,
+                                help_text="What of it had gone back before: refunded, or disputed elsewhere. Lost, it is to be claimed by hand.",
+                            ),
+                        ),
+                        (
                             "held",
                             agencyportal.core.fields.MoneyField(
                                 help_text="How much of it stands on the invoice."
@@ -5212,6 +6097,18 @@ class Migration(migrations.Migration):
                                     ("held__lte", models.F("amount")),
                                 ),
                                 name="dispute_held_is_a_part",
+                            ),
+                            models.CheckConstraint(
+                                condition=models.Q(
+                                    ("excess__gte", 0),
+                                    (
+                                        "excess__lte",
+                                        django.db.models.expressions.CombinedExpression(
+                                            models.F("amount"), "-", models.F("held")
+                                        ),
+                                    ),
+                                ),
+                                name="dispute_excess_is_a_part",
                             ),
                             models.CheckConstraint(
                                 condition=models.Q(
@@ -5248,39 +6145,6 @@ class Migration(migrations.Migration):
                             ),
                         ),
                         (
-                            "client",
-                            models.ForeignKey(
-                                on_delete=django.db.models.deletion.PROTECT,
-                                related_name="invoice_checkouts",
-                                to="clients.client",
-                            ),
-                        ),
-                        (
-                            "invoice",
-                            models.ForeignKey(
-                                on_delete=django.db.models.deletion.PROTECT,
-                                related_name="checkouts",
-                                to="billing.invoice",
-                            ),
-                        ),
-                        (
-                            "amount",
-                            agencyportal.core.fields.MoneyField(
-                                help_text="What was due, and is asked for."
-                            ),
-                        ),
-                        ("currency", agencyportal.core.fields.CurrencyField()),
-                        (
-                            "payer",
-                            models.ForeignKey(
-                                blank=True,
-                                null=True,
-                                on_delete=django.db.models.deletion.PROTECT,
-                                related_name="+",
-                                to=settings.AUTH_USER_MODEL,
-                            ),
-                        ),
-                        (
                             "state",
                             models.CharField(
                                 choices=[
@@ -5307,13 +6171,82 @@ class Migration(migrations.Migration):
                         (
                             "pay_url",
                             models.CharField(
-                                blank=True, help_text="Where it can be paid.", max_length=2000
+                                blank=True,
+                                help_text="Where it can be paid or confirmed.",
+                                max_length=2000,
                             ),
                         ),
                         (
                             "failure",
                             models.CharField(
                                 blank=True, help_text="In words for the client.", max_length=500
+                            ),
+                        ),
+                        ("paid_at", models.DateTimeField(blank=True, null=True)),
+                        (
+                            "look_at",
+                            models.DateTimeField(
+                                help_text="When Stripe is asked next how it stands."
+                            ),
+                        ),
+                        (
+                            "created_at",
+                            models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                        ),
+                        (
+                            "client",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="invoice_checkouts",
+                                to="clients.client",
+                            ),
+                        ),
+                        (
+                            "invoice",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="checkouts",
+                                to="billing.invoice",
+                            ),
+                        ),
+                        (
+                            "amount",
+                            agencyportal.core.fields.MoneyField(
+                                help_text="What was due, and is asked for."
+                            ),
+                        ),
+                        ("currency", agencyportal.core.fields.CurrencyField()),
+                        (
+                            "method",
+                            models.CharField(
+                                choices=[
+                                    ("page", "On Stripe's page"),
+                                    ("card", "By the saved card"),
+                                ],
+                                default="page",
+                                max_length=10,
+                            ),
+                        ),
+                        (
+                            "card_id",
+                            models.CharField(
+                                blank=True, help_text="The card to be charged.", max_length=255
+                            ),
+                        ),
+                        (
+                            "decline",
+                            models.CharField(
+                                blank=True, help_text="The bank's word for why not.", max_length=60
+                            ),
+                        ),
+                        (
+                            "payer",
+                            models.ForeignKey(
+                                blank=True,
+                                null=True,
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to=settings.AUTH_USER_MODEL,
                             ),
                         ),
                         (
@@ -5335,17 +6268,6 @@ class Migration(migrations.Migration):
                             ),
                         ),
                         ("opened_at", models.DateTimeField()),
-                        ("paid_at", models.DateTimeField(blank=True, null=True)),
-                        (
-                            "look_at",
-                            models.DateTimeField(
-                                help_text="When Stripe is asked next how it stands."
-                            ),
-                        ),
-                        (
-                            "created_at",
-                            models.DateTimeField(default=django.utils.timezone.now, editable=False),
-                        ),
                     ],
                     options={
                         "ordering": ("-opened_at", "-pk"),
@@ -5642,6 +6564,101 @@ class Migration(migrations.Migration):
                     },
                 ),
                 migrations.CreateModel(
+                    name="DunningEntry",
+                    fields=[
+                        (
+                            "id",
+                            models.BigAutoField(
+                                auto_created=True,
+                                primary_key=True,
+                                serialize=False,
+                                verbose_name="ID",
+                            ),
+                        ),
+                        (
+                            "invoice",
+                            models.ForeignKey(
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="dunning_entries",
+                                to="billing.invoice",
+                            ),
+                        ),
+                        (
+                            "day",
+                            models.SmallIntegerField(
+                                blank=True,
+                                help_text="Of the schedule; empty: it is no step of it.",
+                                null=True,
+                            ),
+                        ),
+                        (
+                            "kind",
+                            models.CharField(
+                                choices=[
+                                    ("reminder", "Reminder"),
+                                    ("final", "Last notice"),
+                                    ("charge", "Charge of the saved card"),
+                                    ("passed_over", "Passed over"),
+                                    ("notified", "End: the agency was told"),
+                                    ("suspended", "New usage suspended"),
+                                    ("lifted", "Suspension lifted"),
+                                    ("paused", "Paused"),
+                                    ("resumed", "Goes on"),
+                                ],
+                                max_length=12,
+                            ),
+                        ),
+                        ("done_at", models.DateTimeField()),
+                        (
+                            "said",
+                            models.CharField(
+                                blank=True, help_text="Why, or why not.", max_length=500
+                            ),
+                        ),
+                        (
+                            "by",
+                            models.ForeignKey(
+                                blank=True,
+                                null=True,
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to=settings.AUTH_USER_MODEL,
+                            ),
+                        ),
+                        (
+                            "mail",
+                            models.ForeignKey(
+                                blank=True,
+                                null=True,
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="billing.mail",
+                            ),
+                        ),
+                        (
+                            "checkout",
+                            models.ForeignKey(
+                                blank=True,
+                                null=True,
+                                on_delete=django.db.models.deletion.PROTECT,
+                                related_name="+",
+                                to="billing.invoicecheckout",
+                            ),
+                        ),
+                    ],
+                    options={
+                        "verbose_name_plural": "dunning entries",
+                        "ordering": ("pk",),
+                        "constraints": [
+                            models.UniqueConstraint(
+                                condition=models.Q(("day__isnull", False)),
+                                fields=("invoice", "day"),
+                                name="dunning_step_once",
+                            )
+                        ],
+                    },
+                ),
+                migrations.CreateModel(
                     name="InvoiceMovement",
                     fields=[
                         (
@@ -5891,6 +6908,6 @@ class Migration(migrations.Migration):
                         ],
                     },
                 ),
-            ]
-        )
+            ],
+        ),
     ]

@@ -130,11 +130,17 @@ class Migration(migrations.Migration):
         ("clients", "0009_window_attention"),
         ("clients", "0010_numbers_by_year"),
         ("clients", "0011_costs_found_later"),
+        ("clients", "0012_agency_logos"),
+        ("clients", "0013_agency_language"),
+        ("clients", "0014_window_covered"),
+        ("clients", "0015_automatic_on_account"),
     ]
 
     initial = True
 
-    dependencies = [("auth", "0012_alter_user_first_name_max_length")]
+    dependencies = [
+        ("auth", "0012_alter_user_first_name_max_length"),
+    ]
 
     operations = [
         agencyportal.core.create_models.CreateModels(
@@ -205,6 +211,23 @@ class Migration(migrations.Migration):
                             ),
                         ),
                         (
+                            "logo",
+                            models.CharField(
+                                blank=True,
+                                editable=False,
+                                help_text="SHA-256 of the picture in the storage of logos.",
+                                max_length=64,
+                            ),
+                        ),
+                        (
+                            "language",
+                            models.CharField(
+                                default="en",
+                                help_text="Of its statements, and of messages to its people.",
+                                max_length=10,
+                            ),
+                        ),
+                        (
                             "grace_hours",
                             models.PositiveSmallIntegerField(
                                 default=24,
@@ -224,7 +247,10 @@ class Migration(migrations.Migration):
                             models.DateTimeField(default=django.utils.timezone.now, editable=False),
                         ),
                     ],
-                    options={"verbose_name_plural": "agencies", "ordering": ("name",)},
+                    options={
+                        "verbose_name_plural": "agencies",
+                        "ordering": ("name",),
+                    },
                 ),
                 migrations.CreateModel(
                     name="User",
@@ -332,7 +358,7 @@ class Migration(migrations.Migration):
                             models.CheckConstraint(
                                 condition=models.Q(("rate__gt", 0)), name="rate_positive"
                             ),
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -408,7 +434,7 @@ class Migration(migrations.Migration):
                             models.CheckConstraint(
                                 condition=models.Q(("only", 1)), name="platform_only_one"
                             )
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -441,7 +467,9 @@ class Migration(migrations.Migration):
                         ("aggregation", models.CharField(max_length=10)),
                         ("position", models.PositiveSmallIntegerField(default=0)),
                     ],
-                    options={"ordering": ("position",)},
+                    options={
+                        "ordering": ("position",),
+                    },
                 ),
                 migrations.CreateModel(
                     name="Client",
@@ -500,7 +528,21 @@ class Migration(migrations.Migration):
                         ("slug", models.SlugField(max_length=60)),
                         ("currency", agencyportal.core.fields.CurrencyField(default="USD")),
                         ("timezone", agencyportal.core.fields.TimeZoneField(default="UTC")),
-                        ("language", models.CharField(default="en", max_length=10)),
+                        (
+                            "language",
+                            models.CharField(
+                                default="en",
+                                help_text="Of its documents, and of messages to its people.",
+                                max_length=10,
+                            ),
+                        ),
+                        (
+                            "automatic_on_account",
+                            models.BooleanField(
+                                default=False,
+                                help_text="Its admins may have top-ups bought automatically on account, without a card.",
+                            ),
+                        ),
                         (
                             "created_at",
                             models.DateTimeField(default=django.utils.timezone.now, editable=False),
@@ -597,7 +639,7 @@ class Migration(migrations.Migration):
                                 fields=("cost_payer", "provider", "model", "effective_from"),
                                 name="model_price_once_for_all",
                             ),
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -650,7 +692,7 @@ class Migration(migrations.Migration):
                             models.UniqueConstraint(
                                 fields=("agency", "user"), name="agency_member_once"
                             )
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -753,7 +795,7 @@ class Migration(migrations.Migration):
                             models.UniqueConstraint(
                                 fields=("client", "user"), name="client_member_once"
                             )
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -810,7 +852,9 @@ class Migration(migrations.Migration):
                             models.DateTimeField(default=django.utils.timezone.now, editable=False),
                         ),
                     ],
-                    options={"ordering": ("slug",)},
+                    options={
+                        "ordering": ("slug",),
+                    },
                 ),
                 migrations.CreateModel(
                     name="Meter",
@@ -1079,7 +1123,7 @@ class Migration(migrations.Migration):
                                 condition=models.Q(("quantity__gte", 0)),
                                 name="day_quantity_not_negative",
                             ),
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -1135,7 +1179,7 @@ class Migration(migrations.Migration):
                                 condition=models.Q(("quantity__gte", 0)),
                                 name="quarter_quantity_not_negative",
                             ),
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -1226,6 +1270,27 @@ class Migration(migrations.Migration):
                                 null=True,
                             ),
                         ),
+                        (
+                            "covered",
+                            agencyportal.core.fields.QuantityField(
+                                help_text="While `used` comes to no more, none of it is charged; null: not worked out.",
+                                null=True,
+                            ),
+                        ),
+                        (
+                            "covered_since",
+                            models.DateTimeField(
+                                help_text="`covered` counts on no usage from before this instant changing.",
+                                null=True,
+                            ),
+                        ),
+                        (
+                            "covered_until",
+                            models.DateTimeField(
+                                help_text="`covered` is about usage before this instant. Null: work it out again.",
+                                null=True,
+                            ),
+                        ),
                     ],
                     options={
                         "constraints": [
@@ -1240,7 +1305,7 @@ class Migration(migrations.Migration):
                                 condition=models.Q(("reserved__gte", 0), ("used__gte", 0)),
                                 name="window_used_not_negative",
                             ),
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -1305,7 +1370,9 @@ class Migration(migrations.Migration):
                             models.DateTimeField(blank=True, editable=False, null=True),
                         ),
                     ],
-                    options={"ordering": ("-created_at",)},
+                    options={
+                        "ordering": ("-created_at",),
+                    },
                 ),
                 migrations.CreateModel(
                     name="UsageEvent",
@@ -1586,7 +1653,7 @@ class Migration(migrations.Migration):
                             models.UniqueConstraint(
                                 fields=("window", "subject"), name="subject_once_per_window"
                             )
-                        ]
+                        ],
                     },
                 ),
                 migrations.CreateModel(
@@ -1761,9 +1828,11 @@ class Migration(migrations.Migration):
                             ),
                         ),
                     ],
-                    options={"ordering": ("-recorded_at", "-pk")},
+                    options={
+                        "ordering": ("-recorded_at", "-pk"),
+                    },
                 ),
-            ]
+            ],
         ),
         # Backwards, the table goes with its rows.
         migrations.RunPython(add_templates, migrations.RunPython.noop),
