@@ -148,7 +148,7 @@ class TestMeterVersions:
         later = now + dt.timedelta(days=2)
         change_meter(unit=conversation, effective_from=later, now=now, aggregation="count")
         with pytest.raises(ValidationError, match="Version 2 starts"):
-            change_meter(unit=conversation, effective_from=later, now=now, aggregation="count")
+            change_meter(unit=conversation, effective_from=later, now=now, aggregation="unique")
         assert Meter.objects.count() == 2
 
 
