@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from agencyportal.core.admin import ReadOnlyAdmin, extend
 from agencyportal.core.admin_columns import money, state
 from agencyportal.core.admin_dialogs import Dialog, DialogForm
+from agencyportal.core.form_fields import PlainDecimalFormField
 from agencyportal.core.money import currency_codes
 from agencyportal.core.powers import Power
 from billing.admin.dialogs import BillingDialog
@@ -27,7 +28,7 @@ STATES = {"pending": "warning", "approved": "success", "refused": "default"}
 
 
 class AskForm(DialogForm):
-    amount = forms.DecimalField(
+    amount = PlainDecimalFormField(
         max_digits=19, decimal_places=4, help_text="Negative takes from the agency."
     )
     currency = forms.ChoiceField(choices=[(code, code) for code in currency_codes()])

@@ -206,7 +206,7 @@ def _read_taxes(agency: Agency, books: Books) -> Iterator[Finding]:
             brought = _taxes_of(invoice, books)
         except ValueError:
             continue  # named by the check of earnings
-        if invoice.state == Invoice.State.PAID and not invoice.amount_due:
+        if _is_settled(invoice):
             printed = sum((row.tax - row.credited_tax for row in invoice.taxes.all()), ZERO)
             name = f"invoice {invoice.number}"
             yield from compare(TAXES, invoice, name, {"taxes": (brought, printed)})
@@ -215,6 +215,12 @@ def _read_taxes(agency: Agency, books: Books) -> Iterator[Finding]:
     notes = CreditNote.objects.filter(invoice=None)
     for currency, at, tax in _of(notes, agency, "currency", "issued_at", "tax"):
         books.add(books.taxes, currency, at, -tax)
+
+
+def _is_settled(invoice: Invoice) -> bool:
+    """Paid, and nothing of it disputed: what a dispute holds back is not brought yet."""
+    held = sum((movement.held for movement in invoice.movements.all()), ZERO)
+    return invoice.state == Invoice.State.PAID and not invoice.amount_due and not held
 
 
 def _taxes_of(invoice: Invoice, books: Books) -> Decimal:

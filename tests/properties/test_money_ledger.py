@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from billing.crediting import Part
@@ -188,6 +188,9 @@ def differences() -> Iterator[str]:
 @given(
     steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(1, 18000)), max_size=10),
 )
+@example(steps=[("pay", 14675), ("dispute", 5000)])
+@example(steps=[("pay", 14675), ("dispute", 5000), ("dispute won", 1)])
+@example(steps=[("pay", 14675), ("dispute", 5000), ("dispute lost", 1), ("pay", 5000)])
 def test_any_sequence_keeps_the_books(acme_support, steps):
     agency = acme_support.agency
     with transaction.atomic():
