@@ -53,6 +53,7 @@ UNMARKED = frozenset(
         "secret_hash",
         "sha256",
         "tax_reason_code",
+        "terms_version",
         "timezone",
         "unit_amount",
         "xml_sha256",
